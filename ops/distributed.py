@@ -1,0 +1,113 @@
+"""Processes: the only file that calls torch.distributed. With one process everything is a no-op.
+
+Launched by ``torchrun`` or ``python -m torch.distributed.launch`` (which set RANK, WORLD_SIZE and LOCAL_RANK), or
+alone.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from ops.errors import InputError
+from ops.logger import get_logger
+
+
+def world_size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's rank; before the group is joined, what the launcher says."""
+    return dist.get_rank() if dist.is_initialized() else int(os.environ.get("RANK", "0"))
+
+
+def is_main() -> bool:
+    return rank() == 0
+
+
+def pick_device(gpus: Sequence[int] | None) -> torch.device:
+    """This process's device: the local rank's entry of ``gpus`` (default: the local rank itself), else the CPU."""
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if available == 0:
+        if gpus:
+            get_logger().warning("--gpus %s: no GPU here, running on the CPU", " ".join(map(str, gpus)))
+        return torch.device("cpu")
+    index = gpus[local_rank % len(gpus)] if gpus else local_rank
+    if index >= available:
+        raise InputError(f"expected a GPU below {available}, got {index} (--gpus, local rank {local_rank})")
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the launcher's processes (NCCL on GPUs, gloo on CPUs), and leave them at the end."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    if device.type == "cuda":
+        dist.init_process_group("nccl", device_id=device)
+    else:
+        dist.init_process_group("gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def wrap(model: nn.Module, device: torch.device) -> nn.Module:
+    """DistributedDataParallel where there are several processes, else the model itself."""
+    if world_size() == 1:
+        return model
+    device_ids = [device.index] if device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(model, device_ids=device_ids, gradient_as_bucket_view=True)
+
+
+def sync_buffers(model: nn.Module) -> None:
+    """Give every process the first one's buffers, so that all evaluate the network that is saved."""
+    if world_size() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)
+
+
+def sum_over_processes(values: Sequence[float], device: torch.device) -> list[float]:
+    """Element-wise sum, in double precision."""
+    if world_size() == 1:
+        return list(values)
+    total = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(total)
+    return total.tolist()
+
+
+def any_process(flag: bool, device: torch.device) -> bool:
+    """Whether ``flag`` is set in any process."""
+    return sum_over_processes([float(flag)], device)[0] > 0
+
+
+def gather_to_main(item: Any) -> list[Any] | None:
+    """Everyone's picklable ``item`` in rank order, on the first process; None elsewhere."""
+    if world_size() == 1:
+        return [item]
+    items: list[Any] | None = [None] * world_size() if is_main() else None
+    dist.gather_object(item, items, dst=0)
+    return items
+
+
+def from_main(item: Any) -> Any:
+    """The first process's picklable ``item``, everywhere."""
+    if world_size() == 1:
+        return item
+    box = [item]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def barrier() -> None:
+    if world_size() > 1:
+        dist.barrier()

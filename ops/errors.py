@@ -1,0 +1,31 @@
+"""The one exception for what a user can get wrong, and how a script ends on it."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+EXIT_BAD_INPUT = 2
+
+
+class InputError(Exception):
+    """Bad input: the message is one line that says what was expected, what came, and where."""
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line to stderr and leave with status 2."""
+    rank = os.environ.get("RANK", "0")
+    prefix = "error" if os.environ.get("WORLD_SIZE", "1") == "1" else f"error (rank {rank})"
+    print(f"{prefix}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    sys.exit(EXIT_BAD_INPUT)
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Call a script's main; an InputError becomes one line and exit status 2."""
+    try:
+        main()
+    except InputError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

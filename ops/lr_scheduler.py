@@ -1,0 +1,48 @@
+"""Learning rate as a function of the iteration: step or cosine, after a linear warmup.
+
+it iterations done of n an epoch, E epochs, warmup W epochs up from lr / M; s = it - W n counts from the warmup's end.
+Cosine: Loshchilov and Hutter, SGDR, 2016. Warmup: Goyal et al., 2017.
+"""
+
+import math
+from dataclasses import dataclass
+
+SCHEDULES = ("step", "cosine")
+COSINE_FLOOR = 1e-5
+
+
+@dataclass(frozen=True)
+class LRSchedule:
+    """Learning rate of iteration ``it``; stateless, so that a resumed run needs nothing but its position.
+
+    Args:
+        kind: ``step`` or ``cosine``.
+        base_lr: learning rate after the warmup.
+        epochs: E.
+        iters_per_epoch: n.
+        milestones: epochs at which ``step`` multiplies the rate by ``gamma``.
+        gamma: factor of ``step``.
+        warmup_epochs: W; 0 for none.
+        warmup_multiplier: M; the warmup starts at ``base_lr / M``.
+    """
+
+    kind: str
+    base_lr: float
+    epochs: int
+    iters_per_epoch: int
+    milestones: tuple[float, ...] = ()
+    gamma: float = 0.1
+    warmup_epochs: float = 0
+    warmup_multiplier: float = 1.0
+
+    def lr(self, it: int) -> float:
+        warmup_iters = self.warmup_epochs * self.iters_per_epoch
+        if it < warmup_iters:
+            m = self.warmup_multiplier
+            return self.base_lr / m * ((m - 1) * it / warmup_iters + 1)
+        s = it - warmup_iters
+        if self.kind == "step":
+            passed = sum((m - self.warmup_epochs) * self.iters_per_epoch <= s for m in self.milestones)
+            return self.base_lr * self.gamma**passed
+        span = (self.epochs - self.warmup_epochs) * self.iters_per_epoch
+        return COSINE_FLOOR + (self.base_lr - COSINE_FLOOR) / 2 * (1 + math.cos(math.pi * s / span))
