@@ -187,13 +187,20 @@ def compare_keys(model: nn.Module, weights: Mapping[str, Tensor]) -> KeyReport:
     )
 
 
-def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
-    """Fill a model from a checkpoint (a path, or what ``read_checkpoint`` returned) and return what else it holds.
+def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any], name: str = "checkpoint") -> dict[str, Any]:
+    """Fill a model from a checkpoint and return what else it holds.
+
+    Args:
+        source: a file, or what ``read_checkpoint`` returned of one.
+        name: what errors call it where ``source`` is no file.
 
     Raises:
         InputError: the file cannot be read, or names or shapes differ; nothing has been loaded then.
     """
-    where, content = _open(source)
+    if isinstance(source, Mapping):
+        where, content = name, source
+    else:
+        where, content = str(source), read_checkpoint(source)
     weights = model_weights(content)
     report = compare_keys(model, weights)
     if report:
@@ -210,8 +217,7 @@ def tune_from(model: nn.Module, source: str | Path) -> list[str]:
     Raises:
         InputError: anything but the head differs.
     """
-    where, content = _open(source)
-    weights = model_weights(content)
+    weights = model_weights(read_checkpoint(source))
     own = model.state_dict()
     head = [k for k in own if k.startswith("head.")]
     left_out = [k for k in head if k not in weights or weights[k].shape != own[k].shape]
@@ -220,12 +226,6 @@ def tune_from(model: nn.Module, source: str | Path) -> list[str]:
     weights = {k: v for k, v in weights.items() if k not in head or not left_out}
     report = compare_keys(model, weights | {k: own[k] for k in left_out})
     if report:
-        raise InputError(f"{where}: expected all weights but the head to fit this model, got {report}")
+        raise InputError(f"{source}: expected all weights but the head to fit this model, got {report}")
     model.load_state_dict(weights, strict=False)
     return left_out
-
-
-def _open(source: str | Path | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    if isinstance(source, Mapping):
-        return "checkpoint", source
-    return str(source), read_checkpoint(source)

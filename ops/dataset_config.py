@@ -114,7 +114,7 @@ def _word_sets() -> tuple[tuple[tuple[str, str], ...], ...]:
 
 def _swap_words(text: str, *pairs: tuple[str, str]) -> str:
     """``text`` with whole words exchanged pair by pair."""
-    other = {a: b for a, b in pairs} | {b: a for a, b in pairs}
+    other = dict(pairs) | {b: a for a, b in pairs}
     pattern = r"\b(" + "|".join(sorted(other, key=len, reverse=True)) + r")\b"
     return re.sub(pattern, lambda match: other[match[0]], text)
 

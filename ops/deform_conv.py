@@ -61,10 +61,7 @@ def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None
     columns = F.grid_sample(x.to(wide), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     columns = columns.to(weight.dtype).view(batch, channels * points, height * width)  # (B, C*k*k, H*W)
     kernel = weight.view(out_channels, channels * points)
-    if bias is None:
-        out = kernel @ columns
-    else:
-        out = torch.baddbmm(bias[:, None], kernel.expand(batch, -1, -1), columns)
+    out = kernel @ columns if bias is None else torch.baddbmm(bias[:, None], kernel.expand(batch, -1, -1), columns)
     return out.view(batch, out_channels, height, width)
 
 
@@ -93,8 +90,8 @@ class DeformConv2d(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         bound = 1 / math.sqrt(self.weight[0].numel())
         nn.init.uniform_(self.bias, -bound, bound)
-        nn.init.zeros_(self.offset.weight)
-        nn.init.zeros_(self.offset.bias)
+        for parameter in self.offset.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         return deform_conv2d(x, self.offset(x), self.weight, self.bias)

@@ -6,7 +6,7 @@ alone.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -67,6 +67,23 @@ def wrap(model: nn.Module, device: torch.device) -> nn.Module:
         return model
     device_ids = [device.index] if device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(model, device_ids=device_ids, gradient_as_bucket_view=True)
+
+
+def gradients_synced(network: nn.Module, when: bool) -> AbstractContextManager:
+    """Average the gradients of a backward pass over processes only ``when``: at the last of accumulated batches."""
+    if when or not isinstance(network, nn.parallel.DistributedDataParallel):
+        return nullcontext()
+    return network.no_sync()
+
+
+@contextmanager
+def main_first() -> Iterator[None]:
+    """Let the first process through before the others: what it downloads, they find in the cache."""
+    if not is_main():
+        barrier()
+    yield
+    if is_main():
+        barrier()
 
 
 def sync_buffers(model: nn.Module) -> None:

@@ -1,21 +1,20 @@
 """Top-k counts and running averages."""
 
-import torch
 from torch import Tensor
 
 
-def count_correct(logits: Tensor, labels: Tensor, topk: tuple[int, ...] = (1, 5)) -> list[int]:
-    """How many rows have their label among the k highest scores, for each k.
+def topk_hits(logits: Tensor, labels: Tensor, topk: tuple[int, ...] = (1, 5)) -> list[Tensor]:
+    """How many rows have their label among the k highest scores, for each k, without waiting for the device.
 
     With fewer than k classes every row counts for that k.
 
     Shape:
-        logits: (N, classes); labels: (N,)
+        logits: (N, classes); labels: (N,); outputs: scalars
     """
     depth = min(max(topk), logits.shape[1])
     ranked = logits.topk(depth, dim=1).indices  # (N, depth)
     hits = ranked == labels[:, None]  # (N, depth)
-    return [int(hits[:, :k].any(dim=1).sum()) for k in topk]
+    return [hits[:, :k].any(dim=1).sum() for k in topk]
 
 
 class RunningMean:

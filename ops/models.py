@@ -1,8 +1,8 @@
 """A clip in, logits out: backbone, head, consensus over segments.
 
-    from ops.models import build_model
-    model = build_model("resnet50", num_classes=174, num_segments=8, pretrain="none")
-    logits = model(clips)  # (N, T, 5, 3, H, W) -> (N, 174)
+from ops.models import build_model
+model = build_model("resnet50", num_classes=174, num_segments=8, pretrain="none")
+logits = model(clips)  # (N, T, 5, 3, H, W) -> (N, 174)
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ops.checkpoint import load_state_dict, read_checkpoint
+from ops.config import ARCHS, CONSENSUS_TYPES, MOTION_MODULES
 from ops.errors import InputError
-from ops.msn_net import ARCHS, MOTION_MODULES, MSNResNet, fetch_imagenet_weights
+from ops.msn_net import MSNResNet, fetch_imagenet_weights
 from ops.sampling import FRAMES_PER_SEGMENT
 
-CONSENSUS_TYPES = ("avg", "identity")
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 MIN_SIZE = 32

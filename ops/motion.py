@@ -137,8 +137,8 @@ def _bordered_sums(x: Tensor, dim: int) -> Tensor:
     return torch.stack((total - x.select(dim, -1), total, total - x.select(dim, 0)))
 
 
-def _frozen_batch_norm(x: Tensor, bn: nn.Module) -> Tensor:
-    """A BatchNorm of any dimension in evaluation mode, on (B, c)."""
+def _frozen_batch_norm(x: Tensor, bn: nn.BatchNorm3d) -> Tensor:
+    """A BatchNorm in evaluation mode, on (B, c)."""
     return F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps)
 
 

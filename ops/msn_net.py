@@ -12,19 +12,13 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
+from ops.config import ARCHS
 from ops.errors import InputError
 from ops.motion import DSME, STPME, TemporalShift
 from ops.sampling import FRAMES_PER_SEGMENT
 
-MOTION_MODULES = ("stpme", "dsme", "shift")
-ARCHS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
-    "resnet10": (BasicBlock, (1, 1, 1, 1)),
-    "resnet18": (BasicBlock, (2, 2, 2, 2)),
-    "resnet34": (BasicBlock, (3, 4, 6, 3)),
-    "resnet50": (Bottleneck, (3, 4, 6, 3)),
-    "resnet101": (Bottleneck, (3, 4, 23, 3)),
-    "resnet152": (Bottleneck, (3, 8, 36, 3)),
-}
+Block = type[BasicBlock] | type[Bottleneck]
+BLOCKS: dict[str, Block] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 MakeMotion = Callable[[int], nn.Module]
 
 
@@ -78,7 +72,8 @@ class MSNResNet(nn.Module):
 
     def __init__(self, arch: str, num_segments: int, motion: tuple[str, ...], motion_window: int) -> None:
         super().__init__()
-        block, depths = ARCHS[arch]
+        kind, depths = ARCHS[arch]
+        block = BLOCKS[kind]
         self.motion_modules = motion
         self.stem_weights = stem_weights(num_segments)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
@@ -146,15 +141,13 @@ def _downsample(inplanes: int, outplanes: int, stride: int) -> nn.Module | None:
     return nn.Sequential(conv1x1(inplanes, outplanes, stride), nn.BatchNorm2d(outplanes))
 
 
-def _plain_stage(block: type[BasicBlock] | type[Bottleneck], inplanes: int, planes: int, depth: int) -> nn.Sequential:
+def _plain_stage(block: Block, inplanes: int, planes: int, depth: int) -> nn.Sequential:
     width = planes * block.expansion
     blocks = [block(inplanes, planes, 1, _downsample(inplanes, width, 1))]
     return nn.Sequential(*blocks, *(block(width, planes) for _ in range(depth - 1)))
 
 
-def _motion_stage(
-    block: type[BasicBlock] | type[Bottleneck], inplanes: int, planes: int, depth: int, make_motion: MakeMotion
-) -> nn.Sequential:
+def _motion_stage(block: Block, inplanes: int, planes: int, depth: int, make_motion: MakeMotion) -> nn.Sequential:
     motion_block = MotionBottleneck if block is Bottleneck else MotionBasicBlock
     width = planes * block.expansion
     blocks = [motion_block(inplanes, planes, 2, _downsample(inplanes, width, 2), make_motion)]

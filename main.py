@@ -1,0 +1,27 @@
+"""Train MSN, or evaluate a checkpoint on the validation list.
+
+python main.py motion RGB --arch resnet10 --num_segments 4 --input_size 64 --pretrain none
+torchrun --nproc_per_node=2 main.py something RGB --arch resnet50 --num_segments 8 --gd 20 --batch-size 8
+"""
+
+from ops import distributed
+from ops.errors import run_script
+from ops.logger import setup_logger
+from ops.options import parse_train
+from ops.run_state import Evaluation, TrainingRun
+from ops.training import evaluate, fit
+
+
+def main() -> None:
+    config = parse_train()
+    setup_logger(distributed.is_main())
+    device = distributed.pick_device(config.gpus)
+    with distributed.process_group(device):
+        if config.evaluate:
+            evaluate(Evaluation(config, device))
+        else:
+            fit(TrainingRun(config, device))
+
+
+if __name__ == "__main__":
+    run_script(main)

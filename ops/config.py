@@ -1,0 +1,213 @@
+"""Settings: frozen dataclasses, validated when they are made.
+
+Also the names that settings choose from, which argument parsers and the network share.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ops.dataset_config import DatasetSpec
+from ops.errors import InputError
+from ops.lr_scheduler import LRSchedule
+from ops.sampling import DENSE_SPAN
+
+# Block kind and depths of layer1 to layer4.
+ARCHS: dict[str, tuple[str, tuple[int, int, int, int]]] = {
+    "resnet10": ("basic", (1, 1, 1, 1)),
+    "resnet18": ("basic", (2, 2, 2, 2)),
+    "resnet34": ("basic", (3, 4, 6, 3)),
+    "resnet50": ("bottleneck", (3, 4, 6, 3)),
+    "resnet101": ("bottleneck", (3, 4, 23, 3)),
+    "resnet152": ("bottleneck", (3, 8, 36, 3)),
+}
+MOTION_MODULES = ("stpme", "dsme", "shift")
+CONSENSUS_TYPES = ("avg", "identity")
+PARAM_GROUPS = ("single", "tsn")
+AMP_TYPES = ("bf16", "fp16")
+CLIP_SAMPLINGS = ("even", "random")
+
+
+def require(condition: bool, expected: str, got: object) -> None:
+    if not condition:
+        raise InputError(f"expected {expected}, got {got}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What decides the network's parameters and results."""
+
+    arch: str
+    num_segments: int
+    motion: tuple[str, ...] = MOTION_MODULES
+    motion_window: int | None = None
+    dropout: float = 0.5
+    consensus: str = "avg"
+
+    def __post_init__(self) -> None:
+        require(self.num_segments >= 2, "--num_segments of at least 2", self.num_segments)
+        require(0 <= self.dropout < 1, "--dropout from 0 to below 1", self.dropout)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of main.py; see its --help."""
+
+    dataset: DatasetSpec
+    model: ModelConfig
+    pretrain: str
+    tune_from: str | None
+    resume: str | None
+    evaluate: bool
+    epochs: int
+    start_epoch: int | None
+    batch_size: int
+    accumulate: int
+    lr: float
+    lr_scheduler: str
+    lr_steps: tuple[float, ...]
+    lr_decay_rate: float
+    warmup_epoch: float
+    warmup_multiplier: float
+    momentum: float
+    weight_decay: float
+    clip_gradient: float | None
+    param_groups: str
+    partialbn: bool
+    loss_type: str
+    input_size: int
+    dense_sample: bool
+    decoder: str
+    workers: int
+    gpus: tuple[int, ...] | None
+    amp: str | None
+    channels_last: bool
+    compile: bool
+    seed: int
+    print_freq: int
+    eval_freq: int
+    root_log: Path
+    root_model: Path
+    suffix: str | None
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "--epochs of at least 1", self.epochs)
+        require(self.batch_size >= 1, "--batch-size of at least 1", self.batch_size)
+        require(self.accumulate >= 1, "--accumulate of at least 1", self.accumulate)
+        require(self.lr > 0, "--lr above 0", self.lr)
+        require(self.weight_decay >= 0, "--wd of at least 0", self.weight_decay)
+        require(0 <= self.momentum < 1, "--momentum from 0 to below 1", self.momentum)
+        require(self.clip_gradient is None or self.clip_gradient > 0, "--gd above 0", self.clip_gradient)
+        require(0 <= self.warmup_epoch < self.epochs, "--warmup_epoch from 0 to below --epochs", self.warmup_epoch)
+        require(self.warmup_multiplier >= 1, "--warmup_multiplier of at least 1", self.warmup_multiplier)
+        require(self.workers >= 0, "--workers of at least 0", self.workers)
+        require(self.print_freq >= 1, "--print-freq of at least 1", self.print_freq)
+        require(self.eval_freq >= 1, "--eval-freq of at least 1", self.eval_freq)
+        require(self.seed >= 0, "--seed of at least 0", self.seed)
+        require(self.start_epoch is None or 0 <= self.start_epoch < self.epochs, "--start-epoch below --epochs",
+                 self.start_epoch)  # fmt: skip
+        require(not self.evaluate or self.resume is not None, "--resume CHECKPOINT with --evaluate", "none")
+        require(not (self.tune_from and self.resume), "either --tune_from or --resume", "both")
+        _check_pictures(self.input_size, self.dense_sample, (self.model.num_segments,))
+
+    @property
+    def run_name(self) -> str:
+        """Folder of the run under root_log and root_model."""
+        model = self.model
+        name = f"MSN_{self.dataset.name}_RGB_{model.arch}_{model.consensus}_segment{model.num_segments}"
+        return f"{name}_{self.suffix}" if self.suffix else name
+
+    @property
+    def log_dir(self) -> Path:
+        return self.root_log / self.run_name
+
+    @property
+    def model_dir(self) -> Path:
+        return self.root_model / self.run_name
+
+    def schedule(self, iters_per_epoch: int) -> LRSchedule:
+        return LRSchedule(
+            kind=self.lr_scheduler,
+            base_lr=self.lr,
+            epochs=self.epochs,
+            iters_per_epoch=iters_per_epoch,
+            milestones=self.lr_steps,
+            gamma=self.lr_decay_rate,
+            warmup_epochs=self.warmup_epoch,
+            warmup_multiplier=self.warmup_multiplier,
+        )
+
+
+@dataclass(frozen=True)
+class TestModel:
+    """One of the models that are tested together."""
+
+    __test__ = False  # not a pytest class
+
+    arch: str
+    weights: Path
+    num_segments: int
+    coefficient: float = 1.0
+
+
+@dataclass(frozen=True)
+class TestConfig:
+    """Settings of the test scripts; see their --help."""
+
+    __test__ = False  # not a pytest class
+
+    dataset: DatasetSpec
+    models: tuple[TestModel, ...]
+    motion: tuple[str, ...] | None
+    motion_window: int | None
+    num_crops: int
+    num_clips: int
+    clips: tuple[int, ...]
+    clip_sampling: str
+    dense_sample: bool
+    seed: int
+    input_size: int
+    full_res: bool
+    batch_size: int
+    workers: int
+    gpus: tuple[int, ...] | None
+    amp: str | None
+    channels_last: bool
+    compile: bool
+    decoder: str
+    max_num: int | None
+    softmax: bool
+    output_dir: Path
+    overwrite: bool
+    resume_scores: bool
+    csv_file: Path | None
+
+    def __post_init__(self) -> None:
+        require(self.num_clips >= 1, "--num_clips of at least 1", self.num_clips)
+        for clip in self.clips:
+            require(0 <= clip < self.num_clips, f"--clip_index all or 0 to {self.num_clips - 1} "
+                     f"(--num_clips {self.num_clips})", clip)  # fmt: skip
+        require(self.batch_size >= 1, "--batch_size of at least 1", self.batch_size)
+        require(self.workers >= 0, "--workers of at least 0", self.workers)
+        require(self.max_num is None or self.max_num >= 1, "--max_num of at least 1", self.max_num)
+        _check_pictures(self.input_size, self.dense_sample, tuple(m.num_segments for m in self.models))
+
+
+def _check_pictures(input_size: int, dense: bool, segment_counts: tuple[int, ...]) -> None:
+    require(input_size >= 32, "--input_size of at least 32", input_size)
+    if dense:
+        require(max(segment_counts) <= DENSE_SPAN, f"at most {DENSE_SPAN} segments with --dense_sample",
+                 max(segment_counts))  # fmt: skip
+
+
+def config_dict(config: Any) -> dict[str, Any]:
+    """A config dataclass as JSON-able values."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return plain(asdict(config))

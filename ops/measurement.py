@@ -1,0 +1,82 @@
+"""What an accuracy was measured with: the line that stands beside every accuracy, and travels with score files."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A tested checkpoint: its file, its epoch where it says so, and the SHA-256 of the file (first 16 digits)."""
+
+    file: str
+    epoch: int | None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How videos became scores.
+
+    Args:
+        dataset: name of the data set.
+        video_list: name of the list file.
+        num_videos: how many videos the list has.
+        scored_videos: how many of them were scored.
+        segments: T of each model.
+        motion: the motion modules that were in place.
+        crops, clips: views of a video: C crops of each of K clips.
+        sampling: ``even``, ``random`` or ``dense`` clips.
+        scale: short side in pixels.
+        size: side of a crop in pixels.
+        checkpoints: one a model.
+    """
+
+    dataset: str
+    video_list: str
+    num_videos: int
+    scored_videos: int
+    segments: tuple[int, ...]
+    motion: tuple[str, ...]
+    crops: int
+    clips: int
+    sampling: str
+    scale: int
+    size: int
+    checkpoints: tuple[Checkpoint, ...]
+
+    def line(self) -> str:
+        """One line for people."""
+        frames = "+".join(map(str, self.segments))
+        videos = f"{self.num_videos} videos"
+        if self.scored_videos != self.num_videos:
+            videos = f"{self.scored_videos} of {videos}"
+        models = ", ".join(f"{c.file} (epoch {'unknown' if c.epoch is None else c.epoch})" for c in self.checkpoints)
+        motion = "" if len(self.motion) == 3 else f", motion {','.join(self.motion) or 'none'}"
+        sampling = "" if self.sampling == "even" else f" ({self.sampling})"
+        return (
+            f"{frames} frames x {plural(self.crops, 'crop')} x {plural(self.clips, 'clip')}{sampling}, "
+            f"{self.size} x {self.size} of short side {self.scale}, {self.dataset} {self.video_list} ({videos}), "
+            f"{models}{motion}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Measurement":
+        """The inverse of ``to_dict``, from parsed JSON; raises ValueError on anything else."""
+        names = {f.name for f in fields(cls)}
+        if not isinstance(values, Mapping) or set(values) != names:
+            raise ValueError(f"expected a measurement with {', '.join(sorted(names))}")
+        try:
+            checkpoints = tuple(Checkpoint(**c) for c in values["checkpoints"])
+            listed = {name: tuple(values[name]) for name in ("segments", "motion")}
+            return cls(**{**values, **listed, "checkpoints": checkpoints})
+        except TypeError as error:
+            raise ValueError(f"expected a measurement, got {error}") from None
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 crop``, ``3 crops``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,51 @@
+"""Parameter groups and the optimiser: every parameter is in exactly one group, once."""
+
+from typing import Any
+
+from torch import nn
+from torch.optim import SGD
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def parameter_groups(model: nn.Module, kind: str, weight_decay: float) -> list[dict[str, Any]]:
+    """Optimiser groups with ``lr_mult``, the factor of each group on the scheduled learning rate.
+
+    Args:
+        kind: ``single``: one rate and one decay for all. ``tsn``, the groups of Wang et al., ECCV 2016: biases at twice
+            the rate and without decay, BatchNorm without decay, the head at five times the rate.
+    """
+    if kind == "single":
+        return [{"name": "all", "params": list(model.parameters()), "lr_mult": 1.0, "weight_decay": weight_decay}]
+    groups: dict[str, dict[str, Any]] = {
+        "weight": {"lr_mult": 1.0, "weight_decay": weight_decay},
+        "bias": {"lr_mult": 2.0, "weight_decay": 0.0},
+        "batch_norm": {"lr_mult": 1.0, "weight_decay": 0.0},
+        "head_weight": {"lr_mult": 5.0, "weight_decay": weight_decay},
+        "head_bias": {"lr_mult": 10.0, "weight_decay": 0.0},
+    }
+    members: dict[str, list[nn.Parameter]] = {name: [] for name in groups}
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            kind_of = "batch_norm" if isinstance(module, _BATCH_NORMS) else "bias" if name == "bias" else "weight"
+            members[f"head_{kind_of}" if prefix == "head" else kind_of].append(parameter)
+    return [{"name": name, "params": members[name], **group} for name, group in groups.items() if members[name]]
+
+
+def build_optimizer(model: nn.Module, kind: str, lr: float, momentum: float, weight_decay: float) -> SGD:
+    """SGD with momentum over ``parameter_groups``."""
+    return SGD(parameter_groups(model, kind, weight_decay), lr=lr, momentum=momentum)
+
+
+def set_learning_rate(optimizer: SGD, lr: float) -> None:
+    """Give each group its multiple of ``lr``."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_mult"]
+
+
+def freeze_batch_norms(model: nn.Module) -> None:
+    """Partial BatchNorm: all but the first BatchNorm keep statistics and parameters. Call after ``model.train()``."""
+    norms = [module for module in model.modules() if isinstance(module, _BATCH_NORMS)]
+    for norm in norms[1:]:
+        norm.eval()
+        norm.requires_grad_(False)

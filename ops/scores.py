@@ -1,0 +1,315 @@
+"""Score files: written view by view, read without trust, checked, averaged.
+
+A view is one crop of one clip of every video of a list. ``{clip}_crop{k}.pkl`` is a pickled list in list order, one
+``[scores, label]`` a video, scores float32 (1, classes), raw logits: the form that the tools of TDN and MSN read.
+``{clip}_crop{k}.json`` beside it says which videos they are and how they were measured. Nothing here needs torch.
+"""
+
+import io
+import json
+import os
+import pickle
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ops.errors import InputError
+from ops.measurement import Measurement
+
+# What a pickle of lists, numbers and arrays names, by NumPy 1.x and 2.x.
+_ADMITTED = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+    *(
+        (core, name)
+        for core in ("numpy.core.multiarray", "numpy._core.multiarray")
+        for name in ("_reconstruct", "scalar")
+    ),
+    *((core, "_frombuffer") for core in ("numpy.core.numeric", "numpy._core.numeric")),
+}
+
+
+class _ScoreUnpickler(pickle.Unpickler):
+    """Admits lists, numbers and NumPy arrays, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ADMITTED:
+            raise pickle.UnpicklingError(f"{module}.{name} is not part of a score file")
+        return super().find_class(module.replace("numpy.core.", "numpy._core.") if _HAS_NEW_CORE else module, name)
+
+
+_HAS_NEW_CORE = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+
+
+def view_path(folder: Path, clip: int, crop: int) -> Path:
+    return folder / f"{clip}_crop{crop}.pkl"
+
+
+@dataclass(frozen=True)
+class View:
+    """Scores of one view.
+
+    Args:
+        path: where it was read.
+        scores: (N, classes) float32, raw logits.
+        labels: (N,)
+        videos: names, or None where nothing lies beside the pickle.
+        measurement: likewise.
+    """
+
+    path: Path
+    scores: np.ndarray
+    labels: np.ndarray
+    videos: tuple[str, ...] | None
+    measurement: Measurement | None
+
+
+def write_view(
+    folder: Path, clip: int, crop: int, scores: np.ndarray, labels: Sequence[int], videos: Sequence[str],
+    measurement: Measurement,
+) -> None:  # fmt: skip
+    """Write a view's pickle and what goes beside it; scores (N, classes)."""
+    rows = [[row[None].astype(np.float32), int(label)] for row, label in zip(scores, labels, strict=True)]
+    path = view_path(folder, clip, crop)
+    beside = {"clip": clip, "crop": crop, "measurement": measurement.to_dict(), "videos": list(videos)}
+    write_atomically(path, pickle.dumps(rows, protocol=4))
+    write_atomically(path.with_suffix(".json"), (json.dumps(beside, indent=1) + "\n").encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that ``path`` holds either what it held or all of ``content``."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: expected to write a file, got {error.strerror or error}") from None
+
+
+def read_view(path: Path) -> View:
+    """Read one view.
+
+    Raises:
+        InputError: the file is missing, or is anything but a list of scores and labels.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: expected a score file, got {error.strerror or error}") from None
+    try:
+        rows = _ScoreUnpickler(io.BytesIO(content)).load()
+    except Exception as error:  # a pickle of a stranger fails in any way it likes
+        raise InputError(f"{path}: expected a pickle of scores, got {type(error).__name__}: {error}") from None
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"{path}: expected a list of [scores, label], got {_describe(rows)}")
+    scores: list[np.ndarray] = []
+    labels: list[int] = []
+    for number, row in enumerate(rows):
+        try:
+            row_scores, label = _parse_row(row)
+        except ValueError as error:
+            raise InputError(f"{path}, video {number}: {error}") from None
+        if scores and row_scores.shape != scores[0].shape:
+            raise InputError(f"{path}, video {number}: expected {len(scores[0])} scores, got {len(row_scores)}")
+        scores.append(row_scores)
+        labels.append(label)
+    if not 0 <= min(labels) <= max(labels) < len(scores[0]):
+        wrong = next(i for i, label in enumerate(labels) if not 0 <= label < len(scores[0]))
+        raise InputError(f"{path}, video {wrong}: expected a label in 0..{len(scores[0]) - 1}, got {labels[wrong]}")
+    videos, measurement = _read_beside(path.with_suffix(".json"), len(rows))
+    return View(path, np.stack(scores), np.array(labels), videos, measurement)
+
+
+def _describe(value: object) -> str:
+    return "an empty list" if isinstance(value, list) else type(value).__name__
+
+
+def _parse_row(row: object) -> tuple[np.ndarray, int]:
+    if not isinstance(row, list | tuple) or len(row) != 2:
+        raise ValueError(f"expected [scores, label], got {_describe(row)}")
+    scores, label = (np.asarray(part) for part in row)
+    if scores.dtype.kind not in "fiu" or scores.size < 1 or scores.size != scores.shape[-1]:
+        raise ValueError(f"expected scores (1, classes), got {scores.dtype} {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError("expected finite scores, got NaN or infinity")
+    if label.dtype.kind not in "iu" or label.size != 1:
+        raise ValueError(f"expected a whole number as label, got {label.dtype} {label.shape}")
+    return scores.reshape(-1).astype(np.float32), int(label.reshape(-1)[0])
+
+
+def _read_beside(path: Path, num_videos: int) -> tuple[tuple[str, ...] | None, Measurement | None]:
+    if not path.is_file():
+        return None, None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        videos, measurement = tuple(map(str, content["videos"])), Measurement.from_dict(content["measurement"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: expected what a test script writes beside a score file, got {error}") from None
+    if len(videos) != num_videos:
+        raise InputError(f"{path}: expected {num_videos} videos like the score file beside it, got {len(videos)}")
+    return videos, measurement
+
+
+def was_measured_by(path: Path, measurement: Measurement) -> bool:
+    """Whether what lies beside a score file says that it was measured like this."""
+    try:
+        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return Measurement.from_dict(beside["measurement"]) == measurement
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+
+
+def top_accuracies(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Top-1 and top-5 in percent of scores (N, classes); among equal scores the lower class counts first."""
+    rank = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
+    ties = probabilities == probabilities[np.arange(len(labels)), labels][:, None]
+    rank += (ties & (np.arange(probabilities.shape[1]) < labels[:, None])).sum(axis=1)
+    return 100 * float((rank < 1).mean()), 100 * float((rank < 5).mean())
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Rows of logits (N, classes) as probabilities, in double precision."""
+    shifted = scores.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    np.exp(shifted, out=shifted)
+    shifted /= shifted.sum(axis=1, keepdims=True)
+    return shifted
+
+
+def check_agreement(first: View, other: View, same_models: bool) -> None:
+    """Raise on the first thing in which two views that are to be averaged differ.
+
+    Args:
+        same_models: whether they must come from the same checkpoints and settings (views of one folder do, two
+            folders that are ensembled do not).
+    """
+
+    def refuse(what: str, expected: object, got: object) -> None:
+        raise InputError(f"{other.path}: expected {what} {expected} as in {first.path}, got {got}")
+
+    if len(first.labels) != len(other.labels):
+        refuse("number of videos", len(first.labels), len(other.labels))
+    if first.scores.shape[1] != other.scores.shape[1]:
+        refuse("number of classes", first.scores.shape[1], other.scores.shape[1])
+    for i in np.flatnonzero(first.labels != other.labels)[:1]:
+        refuse(f"label of video {i}", first.labels[i], other.labels[i])
+    if first.videos is not None and other.videos is not None:
+        for i, (a, b) in enumerate(zip(first.videos, other.videos, strict=True)):
+            if a != b:
+                refuse(f"video {i}", repr(a), repr(b))
+    if same_models and first.measurement is not None and other.measurement is not None:
+        expected, got = first.measurement.to_dict(), other.measurement.to_dict()
+        for key in expected:
+            if expected[key] != got[key]:
+                refuse(key, expected[key], got[key])
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Averaged views: probabilities (N, classes) in double precision, labels (N,), and the first view."""
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    first: View
+
+
+def average_views(folder: Path, num_clips: int, num_crops: int) -> Ensemble:
+    """Sum over clips and crops of softmax(logits), divided by their number; one view in memory at a time.
+
+    Raises:
+        InputError: a view is missing, unreadable or disagrees with the first.
+    """
+    paths = [view_path(folder, clip, crop) for clip in range(num_clips) for crop in range(num_crops)]
+    missing = [p for p in paths if not p.is_file()]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: expected {num_clips} clips x {num_crops} crops in {folder}, got no such file "
+            f"({len(missing)} of {len(paths)} are missing)"
+        )
+    first = read_view(paths[0])
+    total = softmax(first.scores)
+    for path in paths[1:]:
+        view = read_view(path)
+        check_agreement(first, view, same_models=True)
+        total += softmax(view.scores)
+    return Ensemble(total / len(paths), first.labels, first)
+
+
+class ScoreJournal:
+    """Scores as they are made, on disk: what an interrupted test has done is not lost.
+
+    Each process appends to a file of its own; a record is the video's place in the list, its scores of every view
+    (views, classes) and a checksum. Files that another setting wrote are refused.
+
+    Args:
+        folder: of the score files.
+        key: everything that the scores depend on, JSON-able.
+        shape: (views, classes) of a record.
+    """
+
+    def __init__(self, folder: Path, key: dict[str, Any], shape: tuple[int, int]) -> None:
+        self.folder = folder
+        self.header = (json.dumps({"key": key, "shape": list(shape)}, sort_keys=True) + "\n").encode()
+        self.shape = shape
+        self._record = 8 + 4 * shape[0] * shape[1] + 4
+        self._file: io.BufferedWriter | None = None
+
+    def paths(self) -> list[Path]:
+        return sorted(self.folder.glob(".partial_rank*.scores"))
+
+    def open(self, rank: int) -> None:
+        """Begin to append, behind the last whole record of an earlier run."""
+        path = self.folder / f".partial_rank{rank}.scores"
+        whole = self.header + b"".join(record for _, record in self._records(path)) if path.is_file() else self.header
+        write_atomically(path, whole)
+        self._file = path.open("ab")
+
+    def append(self, video: int, scores: np.ndarray) -> None:
+        """Add one video's scores (views, classes)."""
+        assert self._file is not None
+        body = np.int64(video).tobytes() + np.ascontiguousarray(scores, dtype=np.float32).tobytes()
+        try:
+            self._file.write(body + np.uint32(zlib.crc32(body)).tobytes())
+            self._file.flush()
+        except OSError as error:
+            raise InputError(f"{self.folder}: expected to write scores, got {error.strerror}") from None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def read(self) -> dict[int, np.ndarray]:
+        """Scores (views, classes) by place in the list, from every process's file."""
+        found = {}
+        for path in self.paths():
+            for video, record in self._records(path):
+                found[video] = np.frombuffer(record, np.float32, offset=8, count=self.shape[0] * self.shape[1])
+        return {video: scores.reshape(self.shape) for video, scores in found.items()}
+
+    def _records(self, path: Path) -> Iterator[tuple[int, bytes]]:
+        """Whole records of a file; what an interruption cut off is left out."""
+        content = path.read_bytes()
+        if not content.startswith(self.header):
+            raise InputError(
+                f"{path}: expected partial scores of these settings, got those of others; finish that run, or start "
+                f"over with --overwrite"
+            )
+        for start in range(len(self.header), len(content) - self._record + 1, self._record):
+            record = content[start : start + self._record]
+            if zlib.crc32(record[:-4]) != int.from_bytes(record[-4:], "little"):
+                return
+            yield int.from_bytes(record[:8], "little"), record
+
+    def remove(self) -> None:
+        for path in self.paths():
+            path.unlink()

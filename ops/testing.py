@@ -1,0 +1,276 @@
+"""The engine behind both test scripts: every view of every video through one or several models.
+
+N videos of a batch, V views (clips x crops) of each, T segments, K classes.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ops import distributed
+from ops.checkpoint import load_weights, read_checkpoint
+from ops.config import MOTION_MODULES, TestConfig, TestModel
+from ops.dataset import BrokenVideo, TestVideo, TestVideos, VideoSource, check_first_video, read_list
+from ops.errors import InputError
+from ops.loaders import ListBatchSampler, test_loader
+from ops.logger import get_logger, show_bars
+from ops.measurement import Checkpoint, Measurement
+from ops.metrics import RunningMean
+from ops.models import MSN, build_model
+from ops.precision import autocast
+from ops.sampling import FrameSampler
+from ops.scores import (
+    ScoreJournal,
+    softmax,
+    top_accuracies,
+    view_path,
+    was_measured_by,
+    write_atomically,
+    write_view,
+)
+from ops.transforms import TestTransform, test_scale
+from ops.video_reader import choose_decoder
+
+
+def score_views(config: TestConfig, device: torch.device) -> None:
+    """Score the views that the settings ask for, and write their files.
+
+    Raises:
+        InputError: what a user can get wrong.
+    """
+    log = get_logger()
+    records = read_list(config.dataset.val_list, config.dataset)[: config.max_num]
+    check_first_video(records, config.dataset)
+    source = VideoSource(config.dataset, records, choose_decoder(config.decoder))
+    models, checkpoints = zip(*(_load_model(config, m, device) for m in config.models), strict=True)
+    measurement = _measurement(config, len(records), models[0], checkpoints)
+    log.info("testing: %s", measurement.line())
+    journal = _prepare_output(config, measurement, source)
+
+    done = set(journal.read())
+    if done:
+        log.info("continuing: %d of %d videos were scored before", len(done), len(records))
+    journal.open(distributed.rank())
+    try:
+        _score_videos(config, source, models, journal, done, device)
+    finally:
+        journal.close()
+    distributed.barrier()
+    if distributed.is_main():
+        _finish(config, source, journal, measurement)
+    distributed.barrier()
+
+
+def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> tuple[MSN, Checkpoint]:
+    content = read_checkpoint(model.weights)
+    saved = content.get("config")
+    saved = saved.get("model", {}) if isinstance(saved, dict) else {}
+    motion = saved.get("motion", MOTION_MODULES) if config.motion is None else config.motion
+    window = saved.get("motion_window") if config.motion_window is None else config.motion_window
+    trained_with = saved.get("num_segments", model.num_segments)
+    if trained_with != model.num_segments:
+        get_logger().warning(
+            "%s was trained with %d segments and is tested with %d", model.weights, trained_with, model.num_segments
+        )
+    network = build_model(
+        model.arch, config.dataset.num_classes, model.num_segments, motion=motion, motion_window=window
+    )
+    extra = load_weights(network, content, str(model.weights))
+    network.to(device).eval()
+    if config.channels_last:
+        network.to(memory_format=torch.channels_last)
+    if config.compile:
+        network.compile()
+    epoch = extra.get("epoch")
+    digest = hashlib.sha256(model.weights.read_bytes()).hexdigest()[:16]
+    return network, Checkpoint(model.weights.name, epoch if isinstance(epoch, int) else None, digest)
+
+
+def _measurement(config: TestConfig, num_videos: int, model: MSN, checkpoints: Sequence[Checkpoint]) -> Measurement:
+    sampling = "random" if config.clip_sampling == "random" else "even"
+    return Measurement(
+        dataset=config.dataset.name,
+        video_list=config.dataset.val_list.name,
+        num_videos=num_videos,
+        scored_videos=num_videos,
+        segments=tuple(m.num_segments for m in config.models),
+        motion=model.backbone.motion_modules,
+        crops=config.num_crops,
+        clips=config.num_clips,
+        sampling=f"dense {sampling}" if config.dense_sample else sampling,
+        scale=test_scale(config.input_size),
+        size=_crop_size(config),
+        checkpoints=tuple(checkpoints),
+    )
+
+
+def _prepare_output(config: TestConfig, measurement: Measurement, source: VideoSource) -> ScoreJournal:
+    """Create the output folder; refuse to replace scores that were measured in another way."""
+    folder = config.output_dir
+    key = {
+        "measurement": measurement.to_dict(),
+        "clips": list(config.clips),
+        "coefficients": [m.coefficient for m in config.models],
+        "softmax": config.softmax,
+        "seed": config.seed,
+        "amp": config.amp,
+        "videos": hashlib.sha256("\n".join(r.path for r in source.records).encode()).hexdigest(),
+    }
+    journal = ScoreJournal(folder, key, (len(config.clips) * config.num_crops, config.dataset.num_classes))
+    problem = None
+    if distributed.is_main():
+        try:
+            _claim_output(config, measurement, journal)
+        except InputError as error:
+            problem = str(error)
+    problem = distributed.from_main(problem)
+    if problem is not None:
+        raise InputError(problem)
+    return journal
+
+
+def _claim_output(config: TestConfig, measurement: Measurement, journal: ScoreJournal) -> None:
+    try:
+        config.output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{config.output_dir}: expected a folder to write to, got {error.strerror}") from None
+    write_atomically(config.output_dir / ".writable", b"")
+    (config.output_dir / ".writable").unlink()
+    if config.overwrite:
+        if not config.resume_scores:
+            journal.remove()
+        return
+    if journal.paths() and not config.resume_scores:
+        raise InputError(
+            f"{journal.paths()[0]}: expected no scores of an interrupted run, got some; pass --resume_scores to "
+            f"continue it or --overwrite to start over"
+        )
+    for clip in config.clips:
+        for crop in range(config.num_crops):
+            path = view_path(config.output_dir, clip, crop)
+            if path.exists() and not was_measured_by(path, measurement):
+                raise InputError(
+                    f"{path}: expected no scores of other settings, got some; choose another --output_dir or pass "
+                    f"--overwrite"
+                )
+
+
+def _score_videos(
+    config: TestConfig,
+    source: VideoSource,
+    models: Sequence[MSN],
+    journal: ScoreJournal,
+    done: set[int],
+    device: torch.device,
+) -> None:
+    """Score this process's share of the videos that are not done yet."""
+    dataset = TestVideos(
+        source,
+        tuple(m.num_segments for m in config.models),
+        FrameSampler(config.dense_sample, config.clip_sampling == "random", config.seed),
+        TestTransform(test_scale(config.input_size), _crop_size(config), config.num_crops),
+        config.clips,
+        config.num_clips,
+    )
+    views = len(config.clips) * config.num_crops
+    videos_a_batch = max(1, config.batch_size // views)
+    sampler = ListBatchSampler(len(dataset), videos_a_batch, distributed.rank(), distributed.world_size())
+    sampler.batches = [b for b in sampler.batches if not done.issuperset(b)]
+    top1 = RunningMean()
+    count = sum(map(len, sampler.batches))
+    with tqdm(total=count, unit="video", disable=not show_bars(), dynamic_ncols=True) as bar:
+        for batch in test_loader(dataset, sampler, config.workers, device):
+            videos = _readable(batch)
+            scores = _score_batch(config, videos, models, device)  # (N, V, K)
+            for video, video_scores in zip(videos, scores, strict=True):
+                journal.append(video.video, video_scores)
+                top1.add(100 * float(softmax(video_scores).sum(axis=0).argmax() == video.label))
+            bar.set_postfix_str(f"top-1 {top1.mean:.2f} %", refresh=False)
+            bar.update(len(videos))
+
+
+def _crop_size(config: TestConfig) -> int:
+    return test_scale(config.input_size) if config.full_res else config.input_size
+
+
+def _readable(batch: Sequence[TestVideo | BrokenVideo]) -> list[TestVideo]:
+    for sample in batch:
+        if isinstance(sample, BrokenVideo):
+            raise InputError(sample.reason)
+    return [sample for sample in batch if isinstance(sample, TestVideo)]
+
+
+@torch.inference_mode()
+def _score_batch(
+    config: TestConfig, videos: Sequence[TestVideo], models: Sequence[MSN], device: torch.device
+) -> np.ndarray:
+    """Logits (N, V, K) of every view of some videos: the weighted sum over models, over their number."""
+    videos = [v._replace(frames=v.frames.to(device, non_blocking=True)) for v in videos]
+    total = torch.zeros((), device=device)
+    for number, (network, settings) in enumerate(zip(models, config.models, strict=True)):
+        views = [
+            video.view(number, clip, crop)
+            for video in videos
+            for clip in range(len(config.clips))
+            for crop in range(config.num_crops)
+        ]
+        parts = [
+            _logits(network, torch.stack(views[start : start + config.batch_size]), config.amp, device)
+            for start in range(0, len(views), config.batch_size)
+        ]
+        scores = torch.cat(parts)  # (N*V, K)
+        if config.softmax:
+            scores = scores.softmax(dim=1)
+        total = total + settings.coefficient * scores / len(models)
+    if config.softmax:
+        total = total.log()
+    return total.unflatten(0, (len(videos), -1)).cpu().numpy()
+
+
+def _logits(network: MSN, clips: Tensor, amp: str | None, device: torch.device) -> Tensor:
+    """(V, T, F, 3, s, s) -> (V, K), averaged over segments where the consensus has kept them."""
+    with autocast(device, amp):
+        logits = network(clips).float()
+    return logits.mean(dim=1) if logits.dim() == 3 else logits
+
+
+def _finish(config: TestConfig, source: VideoSource, journal: ScoreJournal, measurement: Measurement) -> None:
+    """Turn the journal into score files and say what they amount to."""
+    found = journal.read()
+    missing = [i for i in range(len(source.records)) if i not in found]
+    if missing:
+        raise InputError(
+            f"{config.output_dir}: expected scores of {len(source.records)} videos, {len(missing)} are missing, the "
+            f"first is {source.records[missing[0]].path}; all processes must write to one folder"
+        )
+    scores = np.stack([found[i] for i in range(len(source.records))])  # (N, V, K)
+    labels = [r.label for r in source.records]
+    names = [r.path for r in source.records]
+    for view in range(scores.shape[1]):
+        clip, crop = config.clips[view // config.num_crops], view % config.num_crops
+        write_view(config.output_dir, clip, crop, scores[:, view], labels, names, measurement)
+    journal.remove()
+    probabilities = sum(softmax(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
+    if config.csv_file is not None:
+        _write_predictions(config.csv_file, names, labels, probabilities)
+    top1, top5 = top_accuracies(probabilities, np.array(labels))
+    clips = "all clips" if len(config.clips) == config.num_clips else f"clip {', '.join(map(str, config.clips))}"
+    log = get_logger()
+    log.info("top-1 %.2f %%, top-5 %.2f %%   [%s; %s]", top1, top5, measurement.line(), clips)
+    log.info("scores: %s", view_path(config.output_dir, config.clips[0], 0).parent)
+
+
+def _write_predictions(path: Path, names: list[str], labels: list[int], probabilities: np.ndarray) -> None:
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["video", "label", *(f"top{i + 1}" for i in range(best.shape[1]))])
+    writer.writerows([name, label, *row] for name, label, row in zip(names, labels, best.tolist(), strict=True))
+    write_atomically(path, text.getvalue().encode())

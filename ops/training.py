@@ -1,0 +1,243 @@
+"""Training: one epoch, validation, and the run around them.
+
+N videos a batch, T segments, K classes. A step is one update of the weights, from ``accumulate`` batches a process.
+Everything random follows from (seed, epoch, step, rank) or (seed, epoch, video), so a run that stops anywhere and
+resumes draws what it would have drawn.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+from tensorboardX import SummaryWriter
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ops import distributed
+from ops.dataset import TestVideos, TrainClips
+from ops.errors import InputError
+from ops.loaders import Batch, train_loader, validation_loader
+from ops.logger import get_logger, show_bars
+from ops.measurement import Checkpoint, Measurement
+from ops.metrics import topk_hits
+from ops.optim import freeze_batch_norms, set_learning_rate
+from ops.precision import autocast
+from ops.progress import Clock, duration
+from ops.run_state import BEST, LAST, Evaluation, TrainingRun
+from ops.sampling import FrameSampler
+from ops.transforms import TestTransform, TrainTransform, test_scale
+
+
+def fit(run: TrainingRun) -> None:
+    """Train to the last epoch; validate and save on the way."""
+    config, position, log = run.config, run.position, get_logger()
+    loader = train_loader(_train_clips(run), run.sampler, config.workers, run.device)
+    val_loader = _validation_loader(run)
+    network = distributed.wrap(run.model, run.device)
+    log.info(
+        "training on %d videos: %d steps an epoch of %d videos (%d a batch x %d processes x %d accumulated); accuracies "
+        "of steps are those of random clips and crops, %d frames, %d pixels, before the update",
+        len(run.train_source.records), run.sampler.steps_per_epoch, run.sampler.global_batch_size, config.batch_size,
+        distributed.world_size(), config.accumulate, config.model.num_segments, config.input_size,
+    )  # fmt: skip
+    writer = SummaryWriter(str(config.log_dir)) if distributed.is_main() else None
+    try:
+        if position.epoch >= config.epochs:
+            log.info("nothing to train: %d of %d epochs are done", position.epoch, config.epochs)
+            validate(run, val_loader)
+        while position.epoch < config.epochs:
+            train_one_epoch(run, network, loader, writer)
+            position.epoch, position.step = position.epoch + 1, 0
+            distributed.sync_buffers(run.model)
+            names = [f"{position.epoch}_epoch_ckpt.pth.tar", LAST]
+            if position.epoch % config.eval_freq == 0 or position.epoch == config.epochs:
+                run.measured = Checkpoint(names[0], position.epoch)
+                results = validate(run, val_loader)
+                _write_scalars(writer, "val", results, position.epoch)
+                if position.best_top1 is None or results["top1"] > position.best_top1:
+                    position.best_top1 = results["top1"]
+                    names.insert(1, BEST)
+            run.save(*names)
+            log.info("saved %s in %s", ", ".join(names), config.model_dir)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def train_one_epoch(
+    run: TrainingRun, network: nn.Module, loader: DataLoader, writer: SummaryWriter | None
+) -> dict[str, float]:
+    """Train from the run's position to the end of its epoch; returns loss, top1 and top5 of what was seen."""
+    config, position, steps = run.config, run.position, run.sampler.steps_per_epoch
+    schedule = config.schedule(steps)
+    run.sampler.set_position(position.epoch, position.step)
+    network.train()
+    if config.partialbn:
+        freeze_batch_norms(run.model)
+    batches = iter(loader)
+    clock = Clock()
+    sums, epoch_sums = torch.zeros(4, dtype=torch.float64, device=run.device), np.zeros(4)
+    bar = tqdm(
+        total=steps, initial=position.step, desc=f"epoch {position.epoch + 1}/{config.epochs}", unit="step",
+        disable=not show_bars(), dynamic_ncols=True, leave=False,
+    )  # fmt: skip
+    with bar:
+        while position.step < steps:
+            lr = schedule.lr(position.epoch * steps + position.step)
+            set_learning_rate(run.optimizer, lr)
+            _seed_step(config.seed, position.epoch, position.step)
+            clock.start()
+            sums += train_step(run, network, batches, clock)
+            clock.stop()
+            position.step += 1
+            bar.update()
+            if position.step % config.print_freq == 0 or position.step == steps:
+                window = np.array(distributed.sum_over_processes(sums.tolist(), run.device))
+                results = {**_means(window), "lr": lr}
+                bar.set_postfix_str(f"loss {results['loss']:.4f}, top-1 {results['top1']:.1f} %", refresh=False)
+                _report(run, results, clock, writer)
+                epoch_sums += window
+                sums.zero_()
+                clock = Clock()
+    return _means(epoch_sums)
+
+
+def train_step(run: TrainingRun, network: nn.Module, batches: Iterator[Batch], clock: Clock) -> Tensor:
+    """One update of the weights; returns this process's sums of loss, top-1, top-5 and videos, shape (4,)."""
+    config = run.config
+    sums = torch.zeros(4, dtype=torch.float64, device=run.device)
+    run.optimizer.zero_grad(set_to_none=True)
+    for number, batch in enumerate(islice(batches, config.accumulate), 1):
+        clips, labels = _to_device(batch, run.device)
+        clock.data_ready()
+        with distributed.gradients_synced(network, when=number == config.accumulate):
+            with autocast(run.device, config.amp):
+                logits = network(clips)  # (N, K) or (N, T, K)
+                loss = clip_loss(logits, labels)
+            run.scaler.scale(loss / config.accumulate).backward()
+        sums += _count(logits.detach(), labels, loss.detach())
+        clock.work_done()
+    if config.clip_gradient is not None:
+        run.scaler.unscale_(run.optimizer)
+        nn.utils.clip_grad_norm_(run.model.parameters(), config.clip_gradient)
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
+    return sums
+
+
+def clip_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy; logits that kept their segments (N, T, K) are each held against the clip's label."""
+    if logits.dim() == 3:
+        labels = labels[:, None].expand(logits.shape[:2]).flatten()  # (N*T,)
+        logits = logits.flatten(0, 1)  # (N*T, K)
+    return F.cross_entropy(logits.float(), labels)
+
+
+def evaluate(state: Evaluation) -> dict[str, float]:
+    """Validate the checkpoint that was loaded."""
+    return validate(state, _validation_loader(state))
+
+
+@torch.inference_mode()
+def validate(state: Evaluation, loader: DataLoader) -> dict[str, float]:
+    """Every video of the validation list once, one centre crop of one clip; returns loss, top1 and top5."""
+    config, device = state.config, state.device
+    state.model.eval()
+    sums = torch.zeros(4, dtype=torch.float64, device=device)
+    for batch in tqdm(loader, "validation", unit="batch", disable=not show_bars(), dynamic_ncols=True, leave=False):
+        clips, labels = _to_device(batch, device)
+        with autocast(device, config.amp):
+            logits = state.model(clips)
+        sums += _count(logits, labels, clip_loss(logits, labels))
+    totals = distributed.sum_over_processes(sums.tolist(), device)
+    results = _means(totals)
+    measurement = Measurement(
+        dataset=config.dataset.name,
+        video_list=config.dataset.val_list.name,
+        num_videos=len(state.val_source.records),
+        scored_videos=int(totals[3]),
+        segments=(config.model.num_segments,),
+        motion=state.model.backbone.motion_modules,
+        crops=1,
+        clips=1,
+        sampling="dense even" if config.dense_sample else "even",
+        scale=test_scale(config.input_size),
+        size=config.input_size,
+        checkpoints=(state.measured,),
+    )
+    get_logger().info(
+        "validation: loss %.4f, top-1 %.2f %%, top-5 %.2f %%   [%s]",
+        results["loss"], results["top1"], results["top5"], measurement.line(),
+    )  # fmt: skip
+    return results
+
+
+def _train_clips(run: TrainingRun) -> TrainClips:
+    config = run.config
+    transform = TrainTransform(config.input_size, config.dataset.mirror_labels())
+    sampler = FrameSampler(config.dense_sample)
+    return TrainClips(run.train_source, config.model.num_segments, sampler, transform, config.seed)
+
+
+def _validation_loader(state: Evaluation) -> DataLoader:
+    config = state.config
+    dataset = TestVideos(
+        state.val_source,
+        (config.model.num_segments,),
+        FrameSampler(config.dense_sample),
+        TestTransform(test_scale(config.input_size), config.input_size, 1),
+    )
+    rank, world_size = distributed.rank(), distributed.world_size()
+    return validation_loader(dataset, config.batch_size, config.workers, state.device, rank, world_size)
+
+
+def _seed_step(seed: int, epoch: int, step: int) -> None:
+    """Seed this process's dropout for one step, so that a resumed run needs no random states."""
+    words = np.random.SeedSequence((seed, epoch, step, distributed.rank())).generate_state(1, np.uint64)
+    torch.manual_seed(int(words[0]))
+
+
+def _to_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
+    if batch.broken:
+        raise InputError(batch.broken[0].reason)
+    assert batch.pixels is not None
+    return batch.pixels.to(device, non_blocking=True), batch.labels.to(device, non_blocking=True)
+
+
+def _count(logits: Tensor, labels: Tensor, loss: Tensor) -> Tensor:
+    """Sums of loss, top-1, top-5 and videos, shape (4,), on the device."""
+    if logits.dim() == 3:
+        logits = logits.mean(dim=1)  # (N, K)
+    top1, top5 = topk_hits(logits.float(), labels)
+    count = torch.tensor(float(len(labels)), dtype=torch.float64, device=loss.device)
+    return torch.stack([loss.double() * count, top1.double(), top5.double(), count])
+
+
+def _means(sums: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Mean loss, and top-1 and top-5 in percent, of sums (4,)."""
+    loss, top1, top5, count = (float(s) for s in sums)
+    count = max(count, 1.0)
+    return {"loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
+
+
+def _report(run: TrainingRun, results: dict[str, float], clock: Clock, writer: SummaryWriter | None) -> None:
+    config, position, steps = run.config, run.position, run.sampler.steps_per_epoch
+    step_time, data_time = clock.total / clock.steps, clock.waiting / clock.steps
+    left = (config.epochs - position.epoch) * steps - position.step
+    get_logger().info(
+        "epoch %d/%d step %d/%d: loss %.4f, top-1 %.2f %%, top-5 %.2f %%, lr %.3g, %.3f s a step (%.3f for data), "
+        "%.1f videos/s, %s left",
+        position.epoch + 1, config.epochs, position.step, steps, results["loss"], results["top1"], results["top5"],
+        results["lr"], step_time, data_time, run.sampler.global_batch_size / step_time, duration(left * step_time),
+    )  # fmt: skip
+    scalars = {**results, "step_time": step_time, "data_time": data_time}
+    _write_scalars(writer, "train", scalars, position.epoch * steps + position.step)
+
+
+def _write_scalars(writer: SummaryWriter | None, prefix: str, scalars: dict[str, float], at: int) -> None:
+    if writer is not None:
+        for name, value in scalars.items():
+            writer.add_scalar(f"{prefix}/{name}", value, at)

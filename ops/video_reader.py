@@ -1,0 +1,214 @@
+"""Frames of a video by index: folders of images and video files, behind one small interface.
+
+Decoders: decord (default) and PyAV. They count frames alike, in order of presentation, from 0.
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from ops.errors import InputError
+from ops.logger import get_logger
+
+DECODERS = ("auto", "decord", "pyav")
+
+
+class VideoError(Exception):
+    """A video that cannot be read: the message names the file and says why."""
+
+
+class Reader(Protocol):
+    """An opened video."""
+
+    def __len__(self) -> int: ...
+
+    def get_frames(self, indices: np.ndarray) -> np.ndarray:
+        """Frames at sorted, distinct ``indices`` (F,), from 0, as (F, H, W, 3) uint8 RGB.
+
+        Raises:
+            VideoError: a frame cannot be read.
+        """
+        ...
+
+
+class FrameFolder:
+    """A folder of images, numbered from 1, or from 0 where image 0 exists.
+
+    Args:
+        folder: where the images are.
+        num_frames: how many there are, as the list says.
+        template: ``str.format`` template of an image's name.
+    """
+
+    def __init__(self, folder: Path, num_frames: int, template: str) -> None:
+        self.folder = folder
+        self.num_frames = num_frames
+        self.template = template
+        self.first = 0 if (folder / template.format(0)).exists() else 1
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def get_frames(self, indices: np.ndarray) -> np.ndarray:
+        paths = [self.folder / self.template.format(int(i) + self.first) for i in indices]
+        first = _read_image(paths[0], self.folder)
+        frames = np.empty((len(paths), *first.shape), dtype=np.uint8)
+        frames[0] = first
+        for frame, path in zip(frames[1:], paths[1:], strict=True):
+            image = _read_image(path, self.folder)
+            if image.shape != first.shape:
+                raise VideoError(f"{path}: expected {_size(first)} pixels like {paths[0].name}, got {_size(image)}")
+            frame[:] = image
+        return frames
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
+
+
+def _read_image(path: Path, folder: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError:
+        if not folder.is_dir():
+            raise VideoError(f"{folder}: expected a folder of images, got nothing there") from None
+        raise VideoError(f"{path}: expected an image, got nothing there") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise VideoError(f"{path}: expected an image, got {_one_line(error)}") from None
+
+
+class DecordReader:
+    """A video file read with decord."""
+
+    def __init__(self, path: Path) -> None:
+        import decord
+
+        self.path = path
+        self._error = decord.DECORDError
+        try:
+            self._reader = decord.VideoReader(str(path), num_threads=1)
+            self._length = len(self._reader)
+        except (decord.DECORDError, RuntimeError) as error:
+            raise VideoError(f"{path}: expected a video that decord opens, got {_one_line(error)}") from None
+
+    def __len__(self) -> int:
+        return self._length
+
+    def get_frames(self, indices: np.ndarray) -> np.ndarray:
+        try:
+            return self._reader.get_batch(indices.tolist()).asnumpy()
+        except (self._error, RuntimeError, IndexError) as error:
+            raise VideoError(f"{self.path}: expected frames {_range(indices)}, got {_one_line(error)}") from None
+
+
+class PyAVReader:
+    """A video file read with PyAV: one pass over the packets finds the frames' times, then seeks go by time."""
+
+    def __init__(self, path: Path) -> None:
+        import av
+
+        self.path = path
+        self._error = av.error.FFmpegError
+        try:
+            with av.open(str(path)) as container:
+                stream = container.streams.video[0]
+                times = [p.pts for p in container.demux(stream) if p.size and not p.is_discard]
+                timed = container.format.name != "avi"
+        except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
+            raise VideoError(f"{path}: expected a video that PyAV opens, got {_one_line(error)}") from None
+        known = {t for t in times if t is not None}
+        # AVI carries no presentation times, and raw streams none at all: their frames are counted from the start.
+        timed = timed and len(known) == len(times)
+        self._times = np.array(sorted(known), dtype=np.int64) if timed else None
+        self._length = len(times)
+        if self._length == 0:
+            raise VideoError(f"{path}: expected a video with frames, got none")
+
+    def __len__(self) -> int:
+        return self._length
+
+    def get_frames(self, indices: np.ndarray) -> np.ndarray:
+        import av
+
+        wanted = {int(i): n for n, i in enumerate(indices)}
+        frames: list[np.ndarray | None] = [None] * len(indices)
+        try:
+            with av.open(str(self.path)) as container:
+                stream = container.streams.video[0]
+                stream.codec_context.thread_count = 1
+                if self._times is not None:
+                    container.seek(int(self._times[indices[0]]), stream=stream, backward=True)
+                for count, frame in enumerate(container.decode(stream)):
+                    index = count if self._times is None else int(np.searchsorted(self._times, frame.pts))
+                    if index in wanted:
+                        frames[wanted[index]] = frame.to_ndarray(format="rgb24")
+                    if index >= indices[-1]:
+                        break
+        except (self._error, OSError, ValueError) as error:
+            raise VideoError(f"{self.path}: expected frames {_range(indices)}, got {_one_line(error)}") from None
+        read = [f for f in frames if f is not None]
+        if len(read) < len(frames):
+            missing = [int(i) for i, f in zip(indices, frames, strict=True) if f is None]
+            raise VideoError(f"{self.path}: expected frame {missing[0]} of {len(self)}, got none from the decoder")
+        return np.stack(read)
+
+
+def _range(indices: np.ndarray) -> str:
+    return f"{indices[0]} to {indices[-1]}"
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].strip() if len(lines) == 1 else lines[0].strip()
+
+
+def _import_or_none(name: str) -> ModuleType | None:
+    if importlib.util.find_spec(name) is None:
+        return None
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError, RuntimeError):
+        return None
+
+
+def choose_decoder(name: str) -> str:
+    """``decord`` or ``pyav`` from what was asked for; ``auto`` is decord where it is installed."""
+    if name == "auto":
+        if _import_or_none("decord") is not None:
+            return "decord"
+        get_logger().warning("decord is not installed (it has wheels for x86-64 only): videos are read with PyAV")
+        name = "pyav"
+    if _import_or_none({"decord": "decord", "pyav": "av"}[name]) is None:
+        raise InputError(f"expected the package of --decoder {name} to be installed, got no such package")
+    return name
+
+
+def open_video(path: Path, decoder: str) -> Reader:
+    """Open a video file.
+
+    Raises:
+        VideoError: it is not there or not a video.
+    """
+    if not path.is_file():
+        raise VideoError(f"{path}: expected a video file, got {'a folder' if path.is_dir() else 'nothing there'}")
+    reader: Reader = DecordReader(path) if decoder == "decord" else PyAVReader(path)
+    if len(reader) < 1:
+        raise VideoError(f"{path}: expected a video with frames, got none")
+    return reader
+
+
+def read_frames(reader: Reader, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frames at any ``indices``, each decoded once, in one call.
+
+    Returns:
+        The distinct frames (U, H, W, 3) in order of time; for each index its place among them, shaped as ``indices``.
+    """
+    wanted = np.asarray(indices)
+    distinct, places = np.unique(wanted, return_inverse=True)
+    return reader.get_frames(distinct), places.reshape(wanted.shape)
