@@ -211,3 +211,20 @@ def config_dict(config: Any) -> dict[str, Any]:
         return str(value) if isinstance(value, Path) else value
 
     return plain(asdict(config))
+
+
+@dataclass(frozen=True)
+class ResultsConfig:
+    """Settings of pkl_to_results.py; see its --help."""
+
+    folders: tuple[Path, ...]
+    num_clips: int
+    num_crops: int
+    class_names: Path | None
+    per_class: bool
+
+    def __post_init__(self) -> None:
+        require(self.num_clips >= 1, "--num_clips of at least 1", self.num_clips)
+        require(self.num_crops >= 1, "--test_crops of at least 1", self.num_crops)
+        for folder in self.folders:
+            require(folder.is_dir(), "a folder of score pickles", f"{folder}, which is not there")

@@ -186,7 +186,7 @@ def resolve_dataset(options: DatasetOptions) -> DatasetSpec:
             if isinstance(found.get(key), str):  # relative to the root; a Path is taken as it stands
                 found[key] = root / found[key]
         found.setdefault("class_names", root / "classes.txt" if (root / "classes.txt").is_file() else ())
-    found["class_names"] = _read_class_names(found.get("class_names", ()))
+    found["class_names"] = read_class_names(found.get("class_names", ()))
     if found["class_names"] and "num_classes" not in explicit:
         found["num_classes"] = len(found["class_names"])
     missing = [f.name for f in fields(DatasetSpec) if f.name not in found and f.name in _REQUIRED]
@@ -279,7 +279,7 @@ def _toml_fields(path: Path, name: str) -> dict[str, Any]:
     return table
 
 
-def _read_class_names(source: Path | Sequence[str]) -> tuple[str, ...]:
+def read_class_names(source: Path | Sequence[str]) -> tuple[str, ...]:
     """Names from a file with one a line, or as given."""
     if not isinstance(source, Path):
         return tuple(source)

@@ -14,6 +14,7 @@ from ops.config import (
     MOTION_MODULES,
     PARAM_GROUPS,
     ModelConfig,
+    ResultsConfig,
     TestConfig,
     TestModel,
     TrainConfig,
@@ -251,4 +252,27 @@ def parse_test(script: TestScript, argv: Sequence[str] | None = None) -> TestCon
             "clips": clips,
             "gpus": _gpus(args.gpus),
         }
+    )
+
+
+def parse_results(argv: Sequence[str] | None = None) -> ResultsConfig:
+    """Settings of pkl_to_results.py from its command line."""
+    parser = _Parser(prog="pkl_to_results.py", description="Average score pickles and report accuracies.")
+    add = parser.add_argument
+    add("--output_dir", type=Path, required=True, metavar="DIR", help="folder of CLIP_cropN.pkl; results are put there")
+    add("--num_clips", type=int, default=1, metavar="K")
+    add("--test_crops", type=int, default=1, metavar="N")
+    add("--multi_segments", action="store_true", help="average with the scores of --output_dir1, after softmax")
+    add("--output_dir1", type=Path, metavar="DIR", help="second folder, like 16 frames beside 8")
+    add("--class_names", type=Path, metavar="FILE", help="one name a line, for the reports")
+    add("--per_class", action="store_true", help="print the accuracy of every class")
+    args = parser.parse_args(argv)
+    require(args.multi_segments == (args.output_dir1 is not None), "--multi_segments together with --output_dir1",
+            "one of them")  # fmt: skip
+    return ResultsConfig(
+        folders=(args.output_dir, args.output_dir1) if args.multi_segments else (args.output_dir,),
+        num_clips=args.num_clips,
+        num_crops=args.test_crops,
+        class_names=args.class_names,
+        per_class=args.per_class,
     )

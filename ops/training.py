@@ -38,8 +38,8 @@ def fit(run: TrainingRun) -> None:
     val_loader = _validation_loader(run)
     network = distributed.wrap(run.model, run.device)
     log.info(
-        "training on %d videos: %d steps an epoch of %d videos (%d a batch x %d processes x %d accumulated); accuracies "
-        "of steps are those of random clips and crops, %d frames, %d pixels, before the update",
+        "training on %d videos: %d steps an epoch of %d videos (%d a batch x %d processes x %d accumulated); "
+        "accuracies of steps are those of random clips and crops, %d frames, %d pixels, before the update",
         len(run.train_source.records), run.sampler.steps_per_epoch, run.sampler.global_batch_size, config.batch_size,
         distributed.world_size(), config.accumulate, config.model.num_segments, config.input_size,
     )  # fmt: skip

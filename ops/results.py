@@ -1,0 +1,118 @@
+"""What averaged scores amount to: top-1, top-5, accuracy per class and confusion matrix, and how they were measured."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, recall_score
+
+from ops.config import ResultsConfig
+from ops.dataset_config import read_class_names
+from ops.errors import InputError
+from ops.measurement import plural
+from ops.scores import Ensemble, average_views, check_agreement, top_accuracies, write_atomically
+
+
+@dataclass(frozen=True)
+class Results:
+    """Accuracies in percent; ``per_class`` is NaN for classes without videos; ``confusion`` is (true, predicted)."""
+
+    top1: float
+    top5: float
+    mean_class: float
+    per_class: np.ndarray
+    confusion: np.ndarray
+    protocol: str
+
+
+def compute_results(config: ResultsConfig) -> Results:
+    """Average the views of one folder, or of two, and compare with the labels.
+
+    Raises:
+        InputError: a view is missing, unreadable, or disagrees with the others.
+    """
+    parts = [average_views(folder, config.num_clips, config.num_crops) for folder in config.folders]
+    for part in parts[1:]:
+        check_agreement(parts[0].first, part.first, same_models=False)
+    probabilities = np.mean([part.probabilities for part in parts], axis=0)  # (N, classes)
+    labels = parts[0].labels
+    top1, top5 = top_accuracies(probabilities, labels)
+    predicted = probabilities.argmax(axis=1)
+    classes = np.arange(probabilities.shape[1])
+    per_class = 100 * recall_score(labels, predicted, labels=classes, average=None, zero_division=np.nan)
+    return Results(
+        top1=top1,
+        top5=top5,
+        mean_class=float(np.nanmean(per_class)),
+        per_class=per_class,
+        confusion=confusion_matrix(labels, predicted, labels=classes),
+        protocol=_protocol(config, parts),
+    )
+
+
+def _protocol(config: ResultsConfig, parts: list[Ensemble]) -> str:
+    """How it was measured, as far as the files say."""
+    used = f"{plural(config.num_crops, 'crop')} x {plural(config.num_clips, 'clip')}"
+    lines = []
+    for folder, part in zip(config.folders, parts, strict=True):
+        measured = part.first.measurement
+        if measured is None:
+            number = plural(len(part.labels), "video")
+            lines.append(f"{used}, {number}; frames, size, data set and checkpoint are not recorded in {folder}")
+        elif (measured.crops, measured.clips) != (config.num_crops, config.num_clips):
+            lines.append(f"{measured.line()}, of which only {used} are averaged")
+        else:
+            lines.append(measured.line())
+    return " + ".join(lines)
+
+
+def load_class_names(config: ResultsConfig, num_classes: int) -> tuple[str, ...]:
+    """Names for reports: from the file that was given, else numbers."""
+    if config.class_names is None:
+        return tuple(map(str, range(num_classes)))
+    names = read_class_names(config.class_names)
+    if len(names) != num_classes:
+        raise InputError(f"{config.class_names}: expected {num_classes} class names, got {len(names)}")
+    return names
+
+
+def report(results: Results, names: tuple[str, ...], per_class: bool) -> str:
+    """Text for the terminal and for results.txt."""
+    lines = [
+        f"top-1 {results.top1:.2f} %, top-5 {results.top5:.2f} %, mean class accuracy {results.mean_class:.2f} %",
+        f"[{results.protocol}]",
+    ]
+    if per_class:
+        width = max(map(len, names))
+        counts = results.confusion.sum(axis=1)
+        lines.append(f"{'class':<{width}}  videos  top-1 %")
+        for name, count, accuracy in zip(names, counts, results.per_class, strict=True):
+            lines.append(f"{name:<{width}}  {count:>6}  " + ("      -" if np.isnan(accuracy) else f"{accuracy:>7.2f}"))
+    return "\n".join(lines)
+
+
+def write_results(results: Results, names: tuple[str, ...], folder: Path) -> list[Path]:
+    """Write results.txt, results.json and confusion_matrix.csv into ``folder``; returns their paths."""
+    content: dict[str, Any] = {
+        "top1": results.top1,
+        "top5": results.top5,
+        "mean_class_accuracy": results.mean_class,
+        "protocol": results.protocol,
+        "per_class": {n: None if np.isnan(a) else a for n, a in zip(names, results.per_class.tolist(), strict=True)},
+    }
+    header = ",".join(["true / predicted", *map(_csv_field, names)])
+    rows = [",".join([_csv_field(n), *map(str, row)]) for n, row in zip(names, results.confusion.tolist(), strict=True)]
+    files = {
+        folder / "results.txt": report(results, names, per_class=True),
+        folder / "results.json": json.dumps(content, indent=1, ensure_ascii=False),
+        folder / "confusion_matrix.csv": "\n".join([header, *rows]),
+    }
+    for path, text in files.items():
+        write_atomically(path, (text + "\n").encode())
+    return list(files)
+
+
+def _csv_field(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

@@ -1,0 +1,21 @@
+"""Average score pickles over clips and crops (and over two folders), and report top-1, top-5 and classes.
+
+python pkl_to_results.py --num_clips 10 --test_crops 3 --output_dir results
+"""
+
+from ops.errors import run_script
+from ops.options import parse_results
+from ops.results import compute_results, load_class_names, report, write_results
+
+
+def main() -> None:
+    config = parse_results()
+    results = compute_results(config)
+    names = load_class_names(config, len(results.per_class))
+    print(report(results, names, config.per_class))
+    paths = write_results(results, names, config.folders[0])
+    print("results:", ", ".join(map(str, paths)))
+
+
+if __name__ == "__main__":
+    run_script(main)
