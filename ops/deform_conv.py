@@ -59,8 +59,8 @@ def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None
     wide = torch.promote_types(x.dtype, torch.float32)
     grid = _sampling_grid(offset.to(wide), kernel_size)
     columns = F.grid_sample(x.to(wide), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    columns = columns.to(weight.dtype).view(batch, channels * points, height * width)  # (B, C*k*k, H*W)
-    kernel = weight.view(out_channels, channels * points)
+    columns = columns.to(weight.dtype).reshape(batch, channels * points, height * width)  # (B, C*k*k, H*W)
+    kernel = weight.reshape(out_channels, channels * points)
     out = kernel @ columns if bias is None else torch.baddbmm(bias[:, None], kernel.expand(batch, -1, -1), columns)
     return out.view(batch, out_channels, height, width)
 

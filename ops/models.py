@@ -87,6 +87,13 @@ class MSN(nn.Module):
             )
 
 
+def use_channels_last(model: nn.Module) -> None:
+    """Store the weights of 2D convolutions, and so their outputs, with channels innermost."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
+
+
 def build_model(
     arch: str,
     num_classes: int,

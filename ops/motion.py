@@ -74,7 +74,7 @@ class DSME(nn.Module):
         self.align3 = DeformConv2d(reduced, 3)
         self.align5 = DeformConv2d(reduced, 5)
         self.pooled = nn.Conv2d(reduced, reduced, 1, bias=False)
-        self.pooled_bn = nn.BatchNorm2d(reduced)
+        self.pooled_bn = _TolerantBatchNorm2d(reduced)
         self.temporal = nn.Conv3d(reduced, reduced, 3, padding=1, bias=False)
         self.temporal_bn = nn.BatchNorm3d(reduced)
         self.expand = nn.Conv2d(reduced, channels, 1, bias=False)
@@ -115,6 +115,18 @@ class DSME(nn.Module):
         return response.mean(dim=(2, 3, 4))[:, None]
 
 
+class _TolerantBatchNorm2d(nn.BatchNorm2d):
+    """Falls back to its running statistics for one value a channel, which has none.
+
+    One 32 x 32 clip of two segments leaves a single pixel of a single segment in layer4.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.numel() == x.shape[1]:
+            return _frozen_batch_norm(x, self)
+        return super().forward(x)
+
+
 def mean_of_conv3d(clip: Tensor, weight: Tensor) -> Tensor:
     """Mean over time and space of a zero-padded 3 x 3 x 3 convolution, without the convolution.
 
@@ -137,8 +149,8 @@ def _bordered_sums(x: Tensor, dim: int) -> Tensor:
     return torch.stack((total - x.select(dim, -1), total, total - x.select(dim, 0)))
 
 
-def _frozen_batch_norm(x: Tensor, bn: nn.BatchNorm3d) -> Tensor:
-    """A BatchNorm in evaluation mode, on (B, c)."""
+def _frozen_batch_norm(x: Tensor, bn: nn.BatchNorm2d | nn.BatchNorm3d) -> Tensor:
+    """A BatchNorm in evaluation mode, on (B, c, ...)."""
     return F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps)
 
 

@@ -17,7 +17,7 @@ from ops.errors import InputError
 from ops.loaders import TrainBatchSampler
 from ops.logger import get_logger, setup_logger
 from ops.measurement import Checkpoint
-from ops.models import MSN, build_model
+from ops.models import MSN, build_model, use_channels_last
 from ops.optim import build_optimizer
 from ops.precision import grad_scaler
 from ops.video_reader import choose_decoder
@@ -57,7 +57,7 @@ class Evaluation:
         self.checkpoint = find_checkpoint(config)
         self.model = build_network(config, resuming=self.checkpoint is not None).to(device)
         if config.channels_last:
-            self.model.to(memory_format=torch.channels_last)
+            use_channels_last(self.model)
         if config.compile:
             self.model.compile()
         self.measured = Checkpoint("untrained weights", None)

@@ -23,7 +23,7 @@ from ops.loaders import ListBatchSampler, test_loader
 from ops.logger import get_logger, show_bars
 from ops.measurement import Checkpoint, Measurement
 from ops.metrics import RunningMean
-from ops.models import MSN, build_model
+from ops.models import MSN, build_model, use_channels_last
 from ops.precision import autocast
 from ops.sampling import FrameSampler
 from ops.scores import (
@@ -85,7 +85,7 @@ def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> t
     extra = load_weights(network, content, str(model.weights))
     network.to(device).eval()
     if config.channels_last:
-        network.to(memory_format=torch.channels_last)
+        use_channels_last(network)
     if config.compile:
         network.compile()
     epoch = extra.get("epoch")

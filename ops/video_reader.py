@@ -84,7 +84,10 @@ def _read_image(path: Path, folder: Path) -> np.ndarray:
 
 
 class DecordReader:
-    """A video file read with decord."""
+    """A video file read with decord; frames that it fails on are read with PyAV.
+
+    decord 0.6 cannot hand over pictures of some widths (48 and 72 pixels, for example).
+    """
 
     def __init__(self, path: Path) -> None:
         import decord
@@ -103,8 +106,8 @@ class DecordReader:
     def get_frames(self, indices: np.ndarray) -> np.ndarray:
         try:
             return self._reader.get_batch(indices.tolist()).asnumpy()
-        except (self._error, RuntimeError, IndexError) as error:
-            raise VideoError(f"{self.path}: expected frames {_range(indices)}, got {_one_line(error)}") from None
+        except (self._error, RuntimeError, IndexError):
+            return PyAVReader(self.path).get_frames(indices)
 
 
 class PyAVReader:
