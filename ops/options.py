@@ -120,6 +120,7 @@ def _train_parser() -> argparse.ArgumentParser:
     add("--amp", choices=AMP_TYPES, help="automatic mixed precision")
     add("--channels_last", action="store_true")
     add("--compile", action="store_true", help="torch.compile the network")
+    add("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # from torch.distributed.launch
     add("--resume", metavar="CHECKPOINT|auto", help="go on from there; auto: from last.pth.tar, if there is one")
     add("-e", "--evaluate", action="store_true", help="only validate the checkpoint of --resume")
     add("-p", "--print-freq", type=int, default=20, metavar="STEPS")
