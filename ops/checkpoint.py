@@ -41,16 +41,18 @@ def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: expected to write a checkpoint, got {error}") from None
+        if isinstance(error, OSError | RuntimeError):
+            raise InputError(f"{path}: expected to write a checkpoint, got {error}") from None
+        raise
 
 
-def load_state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The weights of a checkpoint, bare or under ``state_dict``, without ``module.`` prefixes."""
+def load_state_dict(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
+    """The weights of a checkpoint, bare or under ``state_dict``, without ``module.`` prefixes (``name``: for errors)."""
     state = content.get("state_dict", content)
     if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError("expected a checkpoint's state_dict of named tensors, got something else")
+        raise InputError(f"{name}: expected a checkpoint's state_dict of named tensors, got something else")
     return {str(k).removeprefix("module."): v for k, v in state.items()}
 
 
@@ -145,9 +147,9 @@ def _rename(name: str) -> str:
     return name
 
 
-def model_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
+def model_weights(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
     """The weights of a checkpoint of this project or of the reference, under this project's names."""
-    state = load_state_dict(content)
+    state = load_state_dict(content, name)
     return convert_reference(state).state_dict if is_reference(state) else state
 
 
@@ -200,14 +202,14 @@ def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any], name:
         where, content = name, source
     else:
         where, content = str(source), read_checkpoint(source)
-    weights = model_weights(content)
+    weights = model_weights(content, where)
     report = compare_keys(model, weights)
     if report:
         arch, saved = getattr(model, "arch", None), content.get("arch")
         other = f" (the checkpoint is of {saved}, the model is {arch})" if arch and saved and arch != saved else ""
         raise InputError(f"{where}: expected the weights of this model{other}, got {report}")
     model.load_state_dict(weights, strict=False)  # strict but for counters of batches, which old files lack
-    return {k: v for k, v in content.items() if k != "state_dict"}
+    return {k: v for k, v in content.items() if k != "state_dict"} if "state_dict" in content else {}
 
 
 def tune_from(model: nn.Module, source: str | Path) -> list[str]:
@@ -216,7 +218,7 @@ def tune_from(model: nn.Module, source: str | Path) -> list[str]:
     Raises:
         InputError: anything but the head differs.
     """
-    weights = model_weights(read_checkpoint(source))
+    weights = model_weights(read_checkpoint(source), str(source))
     own = model.state_dict()
     head = [k for k in own if k.startswith("head.")]
     left_out = [k for k in head if k not in weights or weights[k].shape != own[k].shape]

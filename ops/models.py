@@ -135,5 +135,5 @@ def build_model(
     if pretrain == "imagenet":
         model.backbone.load_imagenet(fetch_imagenet_weights(arch), "ImageNet weights")
     elif pretrain != "none":
-        model.backbone.load_imagenet(load_state_dict(read_checkpoint(Path(pretrain))), pretrain)
+        model.backbone.load_imagenet(load_state_dict(read_checkpoint(Path(pretrain)), pretrain), pretrain)
     return model

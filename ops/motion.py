@@ -140,7 +140,8 @@ def mean_of_conv3d(clip: Tensor, weight: Tensor) -> Tensor:
     sums = _bordered_sums(clip, 1)  # (3, B, c, H, W)
     sums = _bordered_sums(sums, 3)  # (3, 3, B, c, W)
     sums = _bordered_sums(sums, 4)  # (3, 3, 3, B, c): width, height and time of the kernel
-    return torch.einsum("xytbc,octyx->bo", sums, weight.to(sums.dtype)) / (frames * height * width)
+    means = sums / (frames * height * width)  # before the product, which half precision could not hold otherwise
+    return torch.einsum("xytbc,octyx->bo", means, weight.to(means.dtype))
 
 
 def _bordered_sums(x: Tensor, dim: int) -> Tensor:

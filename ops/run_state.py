@@ -100,7 +100,7 @@ class TrainingRun(Evaluation):
         _open_folders(config)
 
     def _resume(self, path: Path) -> None:
-        if is_reference(load_state_dict(self.loaded)):
+        if is_reference(load_state_dict(self.loaded, str(path))):
             raise InputError(
                 f"{path}: expected a checkpoint of this project to resume, got one of the published reference, which "
                 f"cannot resume this optimiser; pass it as --tune_from to start from its weights"

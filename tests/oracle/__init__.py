@@ -1,0 +1,1 @@
+"""Plain restatements to test against; nothing here imports ops."""
