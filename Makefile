@@ -30,8 +30,8 @@ DEMO_TEST := motion --archs $(DEMO_ARCH) --weights $(DEMO_MODELS)/best.pth.tar -
 demo: .venv/installed
 	$(BIN)/python scripts/render_motion.py --out data/motion
 	$(BIN)/python main.py motion RGB --arch $(DEMO_ARCH) --num_segments $(DEMO_SEGMENTS) --input_size $(DEMO_SIZE) \
-		--motion $(DEMO_MOTION) --suffix $(DEMO_SUFFIX) --pretrain none --resume auto --epochs 6 -b 16 -j 2 --lr 0.01 \
-		--lr_scheduler cosine --warmup_epoch 1 --warmup_multiplier 10 --dropout 0.2 --wd 1e-4 --gd 20 --npb --print-freq 10
+		--motion $(DEMO_MOTION) --suffix $(DEMO_SUFFIX) --pretrain none --resume auto --epochs 5 -b 8 -j 2 --lr 0.007 \
+		--lr_scheduler cosine --warmup_epoch 0.5 --warmup_multiplier 10 --dropout 0 --wd 5e-4 --gd 20 --npb --print-freq 25
 	$(BIN)/python test_models_center_crop.py $(DEMO_TEST) --output_dir $(DEMO_RESULTS)/center
 	$(BIN)/python test_models_three_crops.py $(DEMO_TEST) --clip_index all --output_dir $(DEMO_RESULTS)/three_crops
 	@echo; echo "One clip, one crop:"
@@ -53,11 +53,12 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# One thread a test process: two of them share the cores.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/installed-dev
-	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,11 +1,11 @@
 """Scenes of the synthetic set `motion`: what a clip shows, and how the label moves it.
 
-A scene is drawn without knowing the label; the label only decides along which of four circles the object
-travels: position across, position down, size or angle. Every circle is entered at a uniformly random point,
+A scene is drawn without knowing the label; the label only decides along which of four circles its two objects
+travel: position across, position down, size or angle. Every circle is entered at a uniformly random point,
 and travelling along a circle leaves the uniform distribution as it is. So each frame, taken alone, is
 distributed alike for all classes; only the change from frame to frame tells them apart. The picture is a
 torus (what leaves on one side enters on the other); the logarithm of the size is a sawtooth, whose jump is
-its wrap-around and comes at most twice in 48 frames.
+its wrap-around and comes at most three times in 48 frames.
 
 F frames of H x W pixels, y pointing down. Colours and canvases are float arrays in grey levels, 0 to 255.
 """
@@ -45,13 +45,20 @@ ORDER = (
 )
 CLASSES: dict[str, tuple[str, ...]] = {"local": LOCAL, "order": ORDER, "all": LOCAL + ORDER}
 
-SMALLEST, LARGEST = 0.3, 0.9  # diameter of the circle around the object, in short sides of the picture
+SMALLEST, LARGEST = 0.4, 0.95  # diameter of the circle around the object, in short sides of the picture
+MOVERS = 2  # objects that move, each on a track of its own
 SHIFT = (1.5 / 72, 4 / 72)  # short sides a frame
-GROWTH = (0.035, 0.06)  # relative, a frame
-TURN = (8 / 360, 14 / 360)  # turns a frame
+GROWTH = (0.035, 0.055)  # relative, a frame
+TURN = (6 / 360, 12 / 360)  # turns a frame
 RESTING = (0.15, 0.4)  # diameter of the objects at rest, in short sides
 JITTER = 1 / 72  # largest camera shake, in short sides
 NOISE = (1.0, 4.0)  # standard deviation of the pixel noise, grey levels
+# Saturation and value, from and to. What moves is lighter than what rests: the sign of a change then tells an edge that
+# comes from one that goes, for every class alike.
+Tones = tuple[tuple[float, float], tuple[float, float]]
+DARK: Tones = ((0.2, 0.1), (1.0, 0.4))
+LIGHT: Tones = ((0.0, 0.7), (0.5, 1.0))
+SHADING, GROUND_SHADING = 0.5, 0.25
 SUPERSAMPLING = 2
 FILLED = 15 / 16  # share of a sprite's side; the rest is a transparent rim
 MINIMUM_SIDE = 32  # below it the largest object would meet its own wrap-around copy
@@ -59,7 +66,7 @@ MINIMUM_SIDE = 32  # below it the largest object would meet its own wrap-around 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """Where the object is on its four circles, and how fast it would travel along each.
+    """Where an object is on its four circles, and how fast it would travel along each.
 
     Args:
         start: (4,) point on the circles (across, down, size, angle) at the first frame, in turns, 0 to 1.
@@ -169,24 +176,26 @@ def draw_pattern(rng: np.random.Generator, shape: tuple[int, int]) -> FloatArray
     return np.clip(2 * wave, -0.5, 0.5) + 0.5
 
 
-def draw_colour(rng: np.random.Generator, avoid: FloatArray) -> FloatArray:
-    """(3,) random colour: of four candidates, the one least like `avoid` (3,)."""
-    hsv = rng.uniform((0, 0.2, 0.15), 1, (4, 3))
+def draw_colour(rng: np.random.Generator, avoid: FloatArray, tones: Tones) -> FloatArray:
+    """(3,) random colour of `tones`: of four candidates, the one least like `avoid` (3,)."""
+    (least_saturated, darkest), (most_saturated, lightest) = tones
+    hsv = rng.uniform((0, least_saturated, darkest), (1, most_saturated, lightest), (4, 3))
     candidates = 255 * np.array([colorsys.hsv_to_rgb(*candidate) for candidate in hsv])  # (4, 3)
     return candidates[np.linalg.norm(candidates - avoid, axis=1).argmax()]
 
 
 def paint(
-    rng: np.random.Generator, shape: tuple[int, int], first: FloatArray, second: FloatArray
+    rng: np.random.Generator, shape: tuple[int, int], first: FloatArray, second: FloatArray, shading: float
 ) -> FloatArray:
     """(*shape, 3) random pattern from colour `first` (3,) to `second` (3,), shaded in a random direction.
 
-    The shading leaves no pattern symmetric, so that a turning object is seen to turn.
+    The shading, by the factors 1 - `shading` to 1 + `shading`, leaves no pattern symmetric: a turning object is seen
+    to turn.
     """
     pattern = draw_pattern(rng, shape)[..., None]
     angle = rng.uniform(0, 2 * np.pi)
     down, across = unit_grid(shape)
-    shade = 1 + 0.25 * (across * math.cos(angle) + down * math.sin(angle))
+    shade = 1 + shading * (across * math.cos(angle) + down * math.sin(angle))
     colours = first.astype(np.float32) + pattern * (second - first).astype(np.float32)
     return np.clip(colours * shade[..., None], 0, 255)
 
@@ -203,16 +212,16 @@ class Sprite:
     levels: tuple[Image.Image, ...]
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, side: int, avoid: FloatArray) -> Sprite:
-        """Random shape and texture in colours unlike `avoid` (3,); `side` pixels wide at its finest."""
-        first = draw_colour(rng, avoid)
-        texture = paint(rng, (side, side), first, draw_colour(rng, first))
+    def draw(cls, rng: np.random.Generator, side: int, avoid: FloatArray, tones: Tones) -> Sprite:
+        """Random shape and texture in colours of `tones` unlike `avoid` (3,); `side` pixels wide at its finest."""
+        first = draw_colour(rng, avoid, tones)
+        texture = paint(rng, (side, side), first, draw_colour(rng, first, tones), SHADING)
         corners = draw_outline(rng) * (FILLED / 2 * side) + side / 2
         points = [(float(x), float(y)) for x, y in corners]
         mask = Image.new("L", (side, side))
         ImageDraw.Draw(mask).polygon(points, fill=255)
         picture = Image.fromarray(texture.astype(np.uint8))
-        rim = 0 if rng.random() < 0.5 else 255
+        rim = 255 if tones is LIGHT else 0
         ImageDraw.Draw(picture).line([*points, points[0]], fill=(rim, rim, rim), width=max(side // 24, 1))
         picture.putalpha(mask)
         finest = picture.convert("RGBa")
@@ -251,8 +260,7 @@ class Scene:
 
     Args:
         width, height: of the picture, in pixels.
-        track: start and speeds of the object.
-        sprite: the object.
+        movers: the objects that move, and start and speeds of each.
         background: at twice the resolution of the picture and wider by `margin` pixels on each side, with the
             resting objects on it.
         margin: room for the camera to shake, in pixels.
@@ -263,8 +271,7 @@ class Scene:
 
     width: int
     height: int
-    track: Track
-    sprite: Sprite
+    movers: tuple[tuple[Sprite, Track], ...]
     background: Image.Image
     margin: int
     shake: FloatArray
@@ -275,15 +282,15 @@ class Scene:
     def draw(cls, rng: np.random.Generator, width: int, height: int) -> Scene:
         """A random scene. It cannot depend on the class, which it is not told."""
         short = min(width, height)
-        track = Track.draw(rng, width, height)
+        tracks = [Track.draw(rng, width, height) for _ in range(MOVERS)]
         margin = math.ceil(JITTER * short) + 1
         wide, high = 2 * (width + 2 * margin), 2 * (height + 2 * margin)
-        ground = draw_colour(rng, np.full(3, 255 * rng.random()))
-        blend = ground + rng.uniform(0.2, 0.4) * (draw_colour(rng, ground) - ground)
-        canvas = paint(rng, (high, wide), ground, blend)
+        ground = draw_colour(rng, np.full(3, 255 * rng.random()), DARK)
+        blend = ground + rng.uniform(0.2, 0.4) * (draw_colour(rng, ground, DARK) - ground)
+        canvas = paint(rng, (high, wide), ground, blend, GROUND_SHADING)
         side = 4 * math.ceil(SUPERSAMPLING * LARGEST * short / FILLED / 4)
-        for _ in range(rng.integers(1, 4)):
-            resting = Sprite.draw(rng, side, ground)
+        for _ in range(rng.integers(0, 3)):
+            resting = Sprite.draw(rng, side, ground, DARK)
             x, y, angle = rng.random(3) * (wide, high, 2 * math.pi)
             resting.draw_on(canvas, x, y, 2 * short * rng.uniform(*RESTING), angle)
         amplitude = rng.uniform(0, JITTER * short, 2)
@@ -291,8 +298,7 @@ class Scene:
         return cls(
             width=width,
             height=height,
-            track=track,
-            sprite=Sprite.draw(rng, side, ground),
+            movers=tuple((Sprite.draw(rng, side, ground, LIGHT), track) for track in tracks),
             background=Image.fromarray(canvas.astype(np.uint8)),
             margin=margin,
             shake=shake,
@@ -301,16 +307,19 @@ class Scene:
         )
 
     def play(self, name: str, frames: int, rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
-        """Yields F frames (H, W, 3) in which the object moves as `name` says; `rng` draws the noise."""
+        """Yields F frames (H, W, 3) in which the objects move as `name` says; `rng` draws the noise."""
         amplitude, frequency, phase = self.shake.T
         short = min(self.width, self.height)
-        for time, (across, down, size, turn) in enumerate(self.track.states(name, frames)):
+        states = [track.states(name, frames) for _, track in self.movers]
+        for time in range(frames):
             dx, dy = amplitude * np.sin(2 * np.pi * (frequency * time + phase))
             left, top = 2 * (self.margin - dx), 2 * (self.margin - dy)
             box = (left, top, left + 2 * self.width, top + 2 * self.height)
             still = self.background.resize((self.width, self.height), Image.Resampling.HAMMING, box)
             canvas = np.array(still, dtype=np.float32)  # (H, W, 3)
-            x, y = across * self.width + dx, down * self.height + dy
-            self.sprite.draw_on(canvas, x, y, diameter(size, short), 2 * np.pi * turn)
+            for (sprite, _), state in zip(self.movers, states, strict=True):
+                across, down, size, turn = state[time]
+                x, y = across * self.width + dx, down * self.height + dy
+                sprite.draw_on(canvas, x, y, diameter(size, short), 2 * np.pi * turn)
             grain = self.noise * rng.standard_normal(canvas.shape, dtype=np.float32)
             yield np.clip(canvas * self.gain + grain + 0.5, 0, 255).astype(np.uint8)

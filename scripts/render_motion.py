@@ -72,8 +72,8 @@ class RenderConfig:
     train: int = 800
     val: int = 160
     frames: int = 48
-    width: int = 96
-    height: int = 72
+    width: int = 80
+    height: int = 80
     fps: int = 24
     seed: int = 0
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
