@@ -49,7 +49,7 @@ def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
 
 
 def load_state_dict(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
-    """The weights of a checkpoint, bare or under ``state_dict``, without ``module.`` prefixes (``name``: for errors)."""
+    """The weights of a checkpoint, bare or under ``state_dict``, without ``module.`` prefixes; errors name ``name``."""
     state = content.get("state_dict", content)
     if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"{name}: expected a checkpoint's state_dict of named tensors, got something else")

@@ -23,6 +23,7 @@ ARCHS: dict[str, tuple[str, tuple[int, int, int, int]]] = {
 }
 MOTION_MODULES = ("stpme", "dsme", "shift")
 CONSENSUS_TYPES = ("avg", "identity")
+LOSS_TYPES = ("nll",)
 PARAM_GROUPS = ("single", "tsn")
 AMP_TYPES = ("bf16", "fp16")
 CLIP_SAMPLINGS = ("even", "random")
@@ -104,6 +105,7 @@ class TrainConfig:
         require(self.print_freq >= 1, "--print-freq of at least 1", self.print_freq)
         require(self.eval_freq >= 1, "--eval-freq of at least 1", self.eval_freq)
         require(self.seed >= 0, "--seed of at least 0", self.seed)
+        _check_gpus(self.gpus)
         require(self.start_epoch is None or 0 <= self.start_epoch < self.epochs, "--start-epoch below --epochs",
                  self.start_epoch)  # fmt: skip
         require(not self.evaluate or self.resume is not None, "--resume CHECKPOINT with --evaluate", "none")
@@ -189,8 +191,14 @@ class TestConfig:
                      f"(--num_clips {self.num_clips})", clip)  # fmt: skip
         require(self.batch_size >= 1, "--batch_size of at least 1", self.batch_size)
         require(self.workers >= 0, "--workers of at least 0", self.workers)
+        require(self.seed >= 0, "--seed of at least 0", self.seed)
+        _check_gpus(self.gpus)
         require(self.max_num is None or self.max_num >= 1, "--max_num of at least 1", self.max_num)
         _check_pictures(self.input_size, self.dense_sample, tuple(m.num_segments for m in self.models))
+
+
+def _check_gpus(gpus: tuple[int, ...] | None) -> None:
+    require(min(gpus or (0,)) >= 0, "--gpus of at least 0", gpus)
 
 
 def _check_pictures(input_size: int, dense: bool, segment_counts: tuple[int, ...]) -> None:

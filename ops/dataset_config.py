@@ -26,7 +26,14 @@ DEFAULT_TEMPLATE = "{:05d}.jpg"
 NO_MIRROR = -1
 # Left-right pairs of Something-Something's alphabetical ids, for lists that come without class names.
 SOMETHING_MIRROR_PAIRS = ((86, 87), (93, 94), (166, 167))
-MIRROR_WORDS = (("left", "right"), ("clockwise", "anticlockwise"), ("clockwise", "counterclockwise"))
+# Words of class names and what they become in a mirror, in two spellings.
+MIRROR_WORDS = {
+    "left": ("right", "right"),
+    "right": ("left", "left"),
+    "clockwise": ("anticlockwise", "counterclockwise"),
+    "anticlockwise": ("clockwise", "clockwise"),
+    "counterclockwise": ("clockwise", "clockwise"),
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def check_template(template: str) -> None:
     """Raise unless ``template`` gives different names to different image numbers."""
     try:
         names = template.format(1), template.format(2)
-    except (ValueError, IndexError, KeyError) as error:
+    except (ValueError, IndexError, KeyError, AttributeError, TypeError, MemoryError) as error:
         raise InputError(f"expected an image template like {DEFAULT_TEMPLATE}, got {template!r} ({error})") from None
     if names[0] == names[1]:
         raise InputError(f"expected an image template like {DEFAULT_TEMPLATE}, got {template!r} (no number in it)")
@@ -99,24 +106,17 @@ def mirror_labels_of_names(names: Sequence[str]) -> tuple[int, ...]:
     label_of = {name.casefold(): label for label, name in enumerate(names)}
     mirror = []
     for label, name in enumerate(names):
-        candidates = [_swap_words(name.casefold(), *words) for words in _word_sets()]
-        changed = [c for c in candidates if c != name.casefold()]
-        found = [label_of[c] for c in changed if c in label_of]
-        mirror.append(found[0] if found else NO_MIRROR if changed else label)
+        mirrored = [_mirror_words(name.casefold(), spelling) for spelling in range(2)]
+        found = [label_of[m] for m in mirrored if m in label_of]
+        unchanged = mirrored[0] == name.casefold()
+        mirror.append(label if unchanged else found[0] if found else NO_MIRROR)
     return tuple(mirror)
 
 
-def _word_sets() -> tuple[tuple[tuple[str, str], ...], ...]:
-    """The ways of mirroring a name: sides, and one of the two words for the other sense of rotation."""
-    sides, anti, counter = MIRROR_WORDS
-    return (sides, anti), (sides, counter)
-
-
-def _swap_words(text: str, *pairs: tuple[str, str]) -> str:
-    """``text`` with whole words exchanged pair by pair."""
-    other = dict(pairs) | {b: a for a, b in pairs}
-    pattern = r"\b(" + "|".join(sorted(other, key=len, reverse=True)) + r")\b"
-    return re.sub(pattern, lambda match: other[match[0]], text)
+def _mirror_words(text: str, spelling: int) -> str:
+    """``text`` with every whole word that has a mirror word exchanged, in one of the spellings of that."""
+    pattern = r"\b(" + "|".join(MIRROR_WORDS) + r")\b"
+    return re.sub(pattern, lambda match: MIRROR_WORDS[match[0]][spelling], text)
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def resolve_dataset(options: DatasetOptions) -> DatasetSpec:
     if options.dataset_config is not None:
         explicit |= _toml_fields(Path(options.dataset_config), options.name)
     explicit |= _command_line_fields(options)
-    found = _built_in_fields(options) | explicit
+    found = _built_in_fields(options, explicit.get("storage")) | explicit
     if "root" in found:
         root = Path(found["root"])
         for key in ("train_list", "val_list"):
@@ -187,6 +187,8 @@ def resolve_dataset(options: DatasetOptions) -> DatasetSpec:
                 found[key] = root / found[key]
         found.setdefault("class_names", root / "classes.txt" if (root / "classes.txt").is_file() else ())
     found["class_names"] = read_class_names(found.get("class_names", ()))
+    if found["class_names"] or "num_classes" in explicit:
+        found["mirror_pairs"] = explicit.get("mirror_pairs", ())  # the built-in pairs are those of the built-in classes
     if found["class_names"] and "num_classes" not in explicit:
         found["num_classes"] = len(found["class_names"])
     missing = [f.name for f in fields(DatasetSpec) if f.name not in found and f.name in _REQUIRED]
@@ -207,11 +209,11 @@ _REQUIRED = {
 }
 
 
-def _built_in_fields(options: DatasetOptions) -> dict[str, Any]:
+def _built_in_fields(options: DatasetOptions, storage: str | None) -> dict[str, Any]:
     built_in = BUILT_IN.get(options.name)
     if built_in is None:
         return {"name": options.name}
-    storage = options.storage or built_in.storages[0]
+    storage = storage or built_in.storages[0]
     split = 1 if options.split is None else options.split
     if options.split is not None and not 1 <= split <= built_in.splits:
         expected = f"1 to {built_in.splits}" if built_in.splits else "no --split (it has one only)"

@@ -11,6 +11,7 @@ from ops.config import (
     ARCHS,
     CLIP_SAMPLINGS,
     CONSENSUS_TYPES,
+    LOSS_TYPES,
     MOTION_MODULES,
     PARAM_GROUPS,
     ModelConfig,
@@ -87,7 +88,7 @@ def _train_parser() -> argparse.ArgumentParser:
     add("--motion", type=_motion, default=MOTION_MODULES, metavar="MODULES",
         help="none, or some of stpme,dsme,shift (default: all)")  # fmt: skip
     add("--motion_window", type=int, metavar="W", help="segments that DS-ME takes as one clip (default: T)")
-    add("--loss_type", default="nll", choices=("nll",), help="cross-entropy on the consensus logits")
+    add("--loss_type", default="nll", choices=LOSS_TYPES, help="cross-entropy on the consensus logits")
     add("--pretrain", default="imagenet", metavar="imagenet|none|PATH")
     add("--tune_from", metavar="CHECKPOINT", help="start from its weights, all but a head of another size")
 
@@ -198,6 +199,7 @@ def _test_parser(script: TestScript) -> argparse.ArgumentParser:
     add("--max_num", type=int, metavar="N", help="only the first N videos")
 
     add = parser.add_argument_group("run").add_argument
+    add("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # from torch.distributed.launch
     add("--batch_size", type=int, default=16, metavar="N", help="views a forward pass")
     add("-j", "--workers", type=int, default=8, metavar="N")
     add("--gpus", type=int, nargs="+", metavar="ID", help="GPU of each local rank (default: in order)")

@@ -137,13 +137,15 @@ def _parse_row(row: object) -> tuple[np.ndarray, int]:
     if not isinstance(row, list | tuple) or len(row) != 2:
         raise ValueError(f"expected [scores, label], got {_describe(row)}")
     scores, label = (np.asarray(part) for part in row)
-    if scores.dtype.kind not in "fiu" or scores.size < 1 or scores.size != scores.shape[-1]:
+    if scores.dtype.kind not in "fiu" or scores.ndim < 1 or scores.size < 1 or scores.size != scores.shape[-1]:
         raise ValueError(f"expected scores (1, classes), got {scores.dtype} {scores.shape}")
+    with np.errstate(over="ignore"):
+        scores = scores.astype(np.float32)
     if not np.isfinite(scores).all():
         raise ValueError("expected finite scores, got NaN or infinity")
     if label.dtype.kind not in "iu" or label.size != 1:
         raise ValueError(f"expected a whole number as label, got {label.dtype} {label.shape}")
-    return scores.reshape(-1).astype(np.float32), int(label.reshape(-1)[0])
+    return scores.reshape(-1), int(label.reshape(-1)[0])
 
 
 def _read_beside(path: Path, num_videos: int) -> tuple[tuple[str, ...] | None, Measurement | None]:

@@ -30,6 +30,8 @@ from ops.run_state import BEST, LAST, Evaluation, TrainingRun
 from ops.sampling import FrameSampler
 from ops.transforms import TestTransform, TrainTransform, test_scale
 
+LOSSES = {"nll": F.cross_entropy}
+
 
 def fit(run: TrainingRun) -> None:
     """Train to the last epoch; validate and save on the way."""
@@ -116,7 +118,7 @@ def train_step(run: TrainingRun, network: nn.Module, batches: Iterator[Batch], c
         with distributed.gradients_synced(network, when=number == config.accumulate):
             with autocast(run.device, config.amp):
                 logits = network(clips)  # (N, K) or (N, T, K)
-                loss = clip_loss(logits, labels)
+                loss = clip_loss(logits, labels, config.loss_type)
             run.scaler.scale(loss / config.accumulate).backward()
         sums += _count(logits.detach(), labels, loss.detach())
         clock.work_done()
@@ -128,12 +130,12 @@ def train_step(run: TrainingRun, network: nn.Module, batches: Iterator[Batch], c
     return sums
 
 
-def clip_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy; logits that kept their segments (N, T, K) are each held against the clip's label."""
+def clip_loss(logits: Tensor, labels: Tensor, loss_type: str) -> Tensor:
+    """Loss of logits (N, K); logits that kept their segments (N, T, K) are each held against the clip's label."""
     if logits.dim() == 3:
         labels = labels[:, None].expand(logits.shape[:2]).flatten()  # (N*T,)
         logits = logits.flatten(0, 1)  # (N*T, K)
-    return F.cross_entropy(logits.float(), labels)
+    return LOSSES[loss_type](logits.float(), labels)
 
 
 def evaluate(state: Evaluation) -> dict[str, float]:
@@ -151,7 +153,7 @@ def validate(state: Evaluation, loader: DataLoader) -> dict[str, float]:
         clips, labels = _to_device(batch, device)
         with autocast(device, config.amp):
             logits = state.model(clips)
-        sums += _count(logits, labels, clip_loss(logits, labels))
+        sums += _count(logits, labels, clip_loss(logits, labels, config.loss_type))
     totals = distributed.sum_over_processes(sums.tolist(), device)
     results = _means(totals)
     measurement = Measurement(

@@ -84,9 +84,10 @@ def _read_image(path: Path, folder: Path) -> np.ndarray:
 
 
 class DecordReader:
-    """A video file read with decord; frames that it fails on are read with PyAV.
+    """A video file read with decord, from its first frame on; frames that it fails on are read with PyAV.
 
-    decord 0.6 cannot hand over pictures of some widths (48 and 72 pixels, for example).
+    decord 0.6 seeks to wrong frames where B-frames meet AVI, MPEG-4 or open groups of pictures, so it does not seek. It
+    hands over pictures of some widths (48 and 72 pixels, for example) with four channels and their rows mixed up.
     """
 
     def __init__(self, path: Path) -> None:
@@ -104,10 +105,14 @@ class DecordReader:
         return self._length
 
     def get_frames(self, indices: np.ndarray) -> np.ndarray:
+        wanted = set(indices.tolist())
         try:
-            return self._reader.get_batch(indices.tolist()).asnumpy()
+            self._reader.seek(0)
+            passing = (self._reader.next() for _ in range(int(indices[-1]) + 1))
+            frames = np.stack([frame.asnumpy() for i, frame in enumerate(passing) if i in wanted])
         except (self._error, RuntimeError, IndexError):
             return PyAVReader(self.path).get_frames(indices)
+        return frames if frames.shape[3] == 3 else PyAVReader(self.path).get_frames(indices)
 
 
 class PyAVReader:
@@ -121,10 +126,13 @@ class PyAVReader:
         try:
             with av.open(str(path)) as container:
                 stream = container.streams.video[0]
-                times = [p.pts for p in container.demux(stream) if p.size and not p.is_discard]
-                timed = container.format.name != "avi"
+                packets = [p for p in container.demux(stream) if p.size]
+                times = [p.pts for p in packets if not p.is_discard]
+                announced, timed = stream.frames, container.format.name != "avi"
         except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
             raise VideoError(f"{path}: expected a video that PyAV opens, got {_one_line(error)}") from None
+        if len(packets) < announced:
+            raise VideoError(f"{path}: expected {announced} frames, as the file says, got {len(packets)} (cut off?)")
         known = {t for t in times if t is not None}
         # AVI carries no presentation times, and raw streams none at all: their frames are counted from the start.
         timed = timed and len(known) == len(times)
@@ -137,29 +145,43 @@ class PyAVReader:
         return self._length
 
     def get_frames(self, indices: np.ndarray) -> np.ndarray:
+        found = self._decode(indices, self._times)
+        if len(found) < len(indices) and self._times is not None:
+            # What is shown before the key frame that a seek found, or has other times than its packet.
+            found = self._decode(indices, None)
+        missing = [int(i) for i in indices if int(i) not in found]
+        if missing:
+            raise VideoError(f"{self.path}: expected frame {missing[0]} of {len(self)}, got none from the decoder")
+        return np.stack([found[int(i)] for i in indices])
+
+    def _decode(self, indices: np.ndarray, times: np.ndarray | None) -> dict[int, np.ndarray]:
+        """Frames that were found, by index: by time from the nearest key frame, or counted from the start."""
         import av
 
-        wanted = {int(i): n for n, i in enumerate(indices)}
-        frames: list[np.ndarray | None] = [None] * len(indices)
+        wanted, found = set(indices.tolist()), {}
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count = 1
-                if self._times is not None:
-                    container.seek(int(self._times[indices[0]]), stream=stream, backward=True)
+                if times is not None:
+                    container.seek(int(times[indices[0]]), stream=stream, backward=True)
                 for count, frame in enumerate(container.decode(stream)):
-                    index = count if self._times is None else int(np.searchsorted(self._times, frame.pts))
+                    index = count if times is None else self._index_of(frame.pts, times)
                     if index in wanted:
-                        frames[wanted[index]] = frame.to_ndarray(format="rgb24")
+                        found[index] = frame.to_ndarray(format="rgb24")
                     if index >= indices[-1]:
                         break
         except (self._error, OSError, ValueError) as error:
             raise VideoError(f"{self.path}: expected frames {_range(indices)}, got {_one_line(error)}") from None
-        read = [f for f in frames if f is not None]
-        if len(read) < len(frames):
-            missing = [int(i) for i, f in zip(indices, frames, strict=True) if f is None]
-            raise VideoError(f"{self.path}: expected frame {missing[0]} of {len(self)}, got none from the decoder")
-        return np.stack(read)
+        return found
+
+    @staticmethod
+    def _index_of(time: int | None, times: np.ndarray) -> int:
+        """Place of a frame's time among ``times``; -1 where it is not among them."""
+        if time is None:
+            return -1
+        index = int(np.searchsorted(times, time))
+        return index if index < len(times) and times[index] == time else -1
 
 
 def _range(indices: np.ndarray) -> str:

@@ -308,7 +308,6 @@ class TestRefused:
     def test_training(self, text: str) -> None:
         refusal(train, text)
 
-    @pytest.mark.xfail(strict=True, reason="taken as they are; CUDA then uses whichever GPU is current")
     def test_negative_gpus(self) -> None:
         refusal(train, "--gpus -1")
 
@@ -332,7 +331,6 @@ class TestRefused:
     def test_testing(self, parse: Callable[[str], Any], text: str) -> None:
         refusal(parse, text)
 
-    @pytest.mark.xfail(strict=True, reason="taken as it is; NumPy's generators then refuse it, in a worker")
     @pytest.mark.parametrize("parse", [centre, three])
     def test_negative_seed_of_random_clips(self, parse: Callable[[str], Any]) -> None:
         refusal(parse, "--clip_sampling random --seed -1")
@@ -381,7 +379,6 @@ class TestNoFlagDoesNothing:
         unread = {f.name for f in fields(kind)} - attributes_read()
         assert unread <= {"loss_type"}  # it can only be nll, which is what the loss is
 
-    @pytest.mark.xfail(strict=True, reason="loss_type is saved with the settings and read by nothing")
     def test_the_type_of_loss_is_read(self) -> None:
         assert "loss_type" in attributes_read()
 
