@@ -1,0 +1,342 @@
+"""What the data-preparation scripts share: one job a file, in processes, with progress and a summary.
+
+An output that exists is complete (worker_pool.py): it is left alone, and everything else is done, or done again. One
+run at a time holds a folder of outputs, and all runs for it have the same settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import io
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+from worker_pool import Done, Failure, Item, Work, run_items
+
+from ops.errors import InputError
+
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts", ".ogv")
+)
+SHOWN = 10  # lines of a long list that are printed
+QUIET_INTERVAL = 30.0  # seconds between progress lines where there is no terminal
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run has to do.
+
+    Args:
+        todo: items without an output.
+        finished: how many outputs are there already.
+        failures: items that cannot be begun.
+        ignored: files that are no videos, by their names.
+    """
+
+    todo: tuple[Item, ...]
+    finished: int
+    failures: tuple[Failure, ...]
+    ignored: int
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Reports a wrong command line as bad input, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{self.prog}: {message}")
+
+
+def number_type(kind: Callable[[str], Any], low: float, high: float = math.inf) -> Callable[[str], Any]:
+    """An argparse type: a number from ``low`` to ``high``."""
+
+    def parse(text: str) -> Any:
+        expected = f"expected a number from {low:g}" + (f" to {high:g}" if high < math.inf else "")
+        try:
+            value = kind(text)
+        except (ValueError, ZeroDivisionError):
+            raise argparse.ArgumentTypeError(f"{expected}, got {text!r}") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{expected}, got {text}")
+        return value
+
+    return parse
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    """The options that every script for many videos has."""
+    parser.add_argument("videos", type=Path, metavar="VIDEOS", help="folder that is searched for videos, or one video")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; it gets the same subfolders")
+    parser.add_argument(
+        "-j", "--jobs", type=number_type(int, 1), default=processors(), help="processes (default: the processors)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=number_type(float, 0),
+        default=1800.0,
+        metavar="SECONDS",
+        help="give a video up after that long; 0 for never (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--keep_damaged",
+        action="store_true",
+        help="keep what can be decoded of a damaged or cut-off video, and say which (default: it fails)",
+    )
+    parser.add_argument(
+        "--dry-run", "--dry_run", dest="dry_run", action="store_true", help="only say what would be done"
+    )
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 video``, ``2,000 videos``, ``3 classes``."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
+def progress_bar(total: int, unit: str) -> tqdm:
+    """A bar with rate and time left on a terminal, now and then a line elsewhere."""
+    interval = 0.1 if sys.stderr.isatty() else QUIET_INTERVAL
+    return tqdm(total=total, unit=unit, mininterval=interval, dynamic_ncols=True, disable=total == 0)
+
+
+def print_any_name() -> None:
+    """Lets print show file names that are in no encoding of this terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+# Discovery
+
+
+def find_videos(source: Path, out: Path | None = None) -> tuple[list[Path], int]:
+    """Paths, relative to ``source``, of the videos in it, in order, and the number of other files.
+
+    Hidden files and folders and the folder ``out`` are passed by; links to folders are followed, each folder once.
+    """
+    found: list[Path] = []
+    others = 0
+    seen = {out.resolve()} if out is not None else set()
+    for folder, subfolders, names in os.walk(source, followlinks=True):
+        fresh = []
+        for name in sorted(subfolders):
+            real = Path(folder, name).resolve()
+            if not name.startswith(".") and real not in seen:
+                seen.add(real)
+                fresh.append(name)
+        subfolders[:] = fresh
+        for name in names:
+            if not name.startswith("."):
+                is_video = Path(name).suffix.lower() in VIDEO_SUFFIXES
+                others += not is_video
+                if is_video:
+                    found.append(Path(folder, name).relative_to(source))
+    return sorted(found), others
+
+
+def plan_batch(source: Path, out: Path, suffix: str, first: str) -> Plan:
+    """Matches the videos of ``source`` with outputs in ``out``.
+
+    Args:
+        source: a folder, or one video.
+        out: folder of the outputs.
+        suffix: ending of an output's name, instead of the video's.
+        first: name of a file that an output, if it is a folder, contains.
+    """
+    if source.is_file():
+        videos, ignored, source = [Path(source.name)], 0, source.parent
+    elif source.is_dir():
+        if source.resolve() == out.resolve():
+            raise InputError(f"expected OUT to be another folder than VIDEOS, got {out} twice")
+        videos, ignored = find_videos(source, out)
+    else:
+        raise InputError(f"{source}: expected a folder of videos or a video, got no such file")
+    if not videos:
+        raise InputError(f"{source}: expected videos ({', '.join(sorted(VIDEO_SUFFIXES))}), got none")
+    todo, failures = [], []
+    owner: dict[Path, Path] = {}
+    finished = 0
+    for video in videos:
+        output = out / video.with_name(video.stem + suffix)
+        earlier = owner.setdefault(output, video)
+        if earlier != video:
+            failures.append(Failure(str(video), f"expected an output of its own, got that of {earlier}: {output}"))
+        elif is_foreign(output, first):
+            failures.append(Failure(str(video), f"expected nothing or a complete output, got something else: {output}"))
+        elif is_finished(output):
+            finished += 1
+        else:
+            todo.append(Item(str(video), source / video, output))
+    return Plan(tuple(todo), finished, tuple(failures), ignored)
+
+
+def is_finished(output: Path) -> bool:
+    """Whether an output is there; an empty folder is none."""
+    if output.is_dir():
+        return next(output.iterdir(), None) is not None
+    return output.exists()
+
+
+def is_foreign(output: Path, first: str) -> bool:
+    """Whether something is in the place of an output that this tool did not make."""
+    if first and output.is_dir():
+        return is_finished(output) and not (output / first).is_file()
+    return output.is_dir() != bool(first) and output.exists()
+
+
+@contextlib.contextmanager
+def claimed_folder(out: Path, tool: str, settings: dict[str, Any]) -> Iterator[None]:
+    """Holds ``out`` for this run, and checks that what is in it was made with the same settings.
+
+    Without the check, a run with other settings would take the outputs of an earlier one for its own.
+    """
+    path = out / f".{tool}.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out}: expected a folder that can be written to, got {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{out}: expected no other run in this folder, got one that holds {path.name}") from None
+        file.seek(0)
+        text = file.read()
+        if not text:
+            file.write(json.dumps(settings) + "\n")
+            file.flush()
+        else:
+            check_settings(path, text, settings)
+        yield
+
+
+def check_settings(path: Path, text: str, settings: dict[str, Any]) -> None:
+    """Raise unless ``text``, from ``path``, holds these settings."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path}: expected the settings of an earlier run, got no JSON ({error})") from None
+    for key, value in settings.items():
+        before = found.get(key) if isinstance(found, dict) else found
+        if before != value:
+            raise InputError(f"{path.parent} was made with {key} {before}, got {key} {value}: choose another folder")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One run of a script over many videos.
+
+    Args:
+        tool: name of the script; its settings and failures are kept under it.
+        did: past tense of what it does.
+        suffix: ending of an output's name.
+        first: name of a file that an output, if it is a folder, contains.
+        settings: what decides the content of an output.
+        work: makes one output.
+    """
+
+    tool: str
+    did: str
+    suffix: str
+    first: str
+    settings: dict[str, Any]
+    work: Work
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Does what is not done yet; returns the exit status."""
+        print_any_name()
+        plan = plan_batch(args.videos, args.out, self.suffix, self.first)
+        if args.dry_run:
+            settings = args.out / f".{self.tool}.json"
+            if settings.is_file():
+                check_settings(settings, settings.read_text(encoding="utf-8"), self.settings)
+            self.preview(plan)
+            return 1 if plan.failures else 0
+        with claimed_folder(args.out, self.tool, self.settings):
+            return self.carry_out(plan, args)
+
+    def preview(self, plan: Plan) -> None:
+        """Says what a run would do."""
+        for item in plan.todo[:SHOWN]:
+            print(f"{item.source} -> {item.output}")
+        if len(plan.todo) > SHOWN:
+            print(f"... and {len(plan.todo) - SHOWN:,} more")
+        print(f"to do: {plural(len(plan.todo), 'video')}; {self.rest(plan)}")
+        self.report(plan.failures)
+
+    def rest(self, plan: Plan) -> str:
+        """What was not to be done."""
+        ignored = f"; {plural(plan.ignored, 'file')} with other endings passed by" if plan.ignored else ""
+        return f"there already: {plan.finished:,}{ignored}"
+
+    def carry_out(self, plan: Plan, args: argparse.Namespace) -> int:
+        """Does the items of the plan, shows progress, and sums up; returns the exit status."""
+        done: list[Done] = []
+        failures = list(plan.failures)
+        started = time.monotonic()
+        interrupted = False
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with progress_bar(len(plan.todo), "video") as progress:
+            try:
+                with contextlib.closing(run_items(plan.todo, self.work, args.jobs, args.timeout)) as results:
+                    for result in results:
+                        if isinstance(result, Done):
+                            done.append(result)
+                        else:
+                            failures.append(result)
+                            progress.set_postfix_str(f"{len(failures)} failed", refresh=False)
+                        progress.update()
+            except KeyboardInterrupt:
+                interrupted = True
+        frames, seconds = sum(result.frames for result in done), time.monotonic() - started
+        rate = f", {frames / seconds:,.0f} frames/s" if frames else ""
+        print(f"{self.did} {plural(len(done), 'video')} ({plural(frames, 'frame')}) in {seconds:.1f} s{rate}", end="")
+        print(f"; {self.rest(plan)}; failed: {len(failures):,}")
+        remarks = [Failure(result.name, result.remark) for result in done if result.remark]
+        show("kept, though damaged", remarks)
+        self.report(failures, args.out)
+        if interrupted:
+            left = len(plan.todo) - len(done) - (len(failures) - len(plan.failures))
+            print(f"interrupted with {plural(left, 'video')} to do: the same command goes on there", file=sys.stderr)
+            return 130
+        return 1 if failures else 0
+
+    def report(self, failures: Sequence[Failure], out: Path | None = None) -> None:
+        """Names what failed and why, on stderr and, whole, in a file in ``out``."""
+        show("failed", failures)
+        if out is None:
+            return
+        path = out / f"{self.tool}_failed.txt"
+        if not failures:
+            path.unlink(missing_ok=True)
+            return
+        lines = [f"{failure.name}: {failure.reason}\n" for failure in failures]
+        path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
+        print(f"all of them: {path}", file=sys.stderr)
+
+
+def show(title: str, entries: Sequence[Failure]) -> None:
+    """Prints the first of some entries on stderr, in order."""
+    if not entries:
+        return
+    print(f"{title}:", file=sys.stderr)
+    for entry in sorted(entries, key=lambda entry: entry.name)[:SHOWN]:
+        print(f"  {entry.name}: {entry.reason}", file=sys.stderr)
+    if len(entries) > SHOWN:
+        print(f"  ... and {len(entries) - SHOWN:,} more", file=sys.stderr)

@@ -1,0 +1,210 @@
+"""Decodes a video as a viewer would see it: every frame, upright, with times that increase.
+
+Cameras that are held sideways write the turned picture and a note how to turn it back; here the note is obeyed, so
+that whoever reads the result needs no note. Frames come one by one as they are in the file, whatever their spacing in
+time. Damage is an error unless it is to be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.reformatter import Interpolation, VideoReformatter
+
+MISSING_SHARE, MISSING_SECONDS = 0.1, 0.5  # a file that ends earlier than it says by both is cut off
+DEFAULT_RATE = Fraction(25)
+
+
+class VideoError(Exception):
+    """A video that cannot be used; the message is the reason."""
+
+
+@dataclass
+class VideoReader:
+    """The frames of a video.
+
+    Args:
+        path: the file.
+        threads: of the decoder.
+        keep_damaged: pass over what cannot be decoded, and list it in ``damage``, instead of raising VideoError.
+    """
+
+    path: Path
+    threads: int
+    keep_damaged: bool
+
+    def __post_init__(self) -> None:
+        self.damage: list[str] = []
+        self.rate = DEFAULT_RATE
+        self.aspect: Fraction | None = None  # of a pixel, where the file says so
+
+    def frames(self) -> Iterator[av.VideoFrame]:
+        """Every frame, upright, with increasing ``pts``; ``rate`` and ``aspect`` are set before the first."""
+        try:
+            # An absolute path is never taken for a protocol, whatever colons are in it.
+            with av.open(str(self.path.absolute()), metadata_errors="replace") as container:
+                yield from self._frames_of(container)
+        except av.error.FFmpegError as error:
+            raise VideoError(error.strerror or str(error)) from None
+
+    def _frames_of(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+        stream = picture_stream(container)
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = self.threads
+        rate = stream.average_rate or stream.guessed_rate
+        self.rate = Fraction(rate) if rate and 1 <= rate <= 1000 else DEFAULT_RATE
+        last: int | None = None
+        first_time = last_time = None
+        count = 0
+        for frame in self._decoded(container, stream):
+            frame.pts = increasing(frame.pts, last, frame.duration)
+            last = frame.pts
+            if frame.is_corrupt:
+                self._damaged(f"frame {count + 1} is damaged")
+            if count == 0:
+                self.aspect = stream.sample_aspect_ratio or None
+                first_time = frame.time
+            last_time = frame.time
+            count += 1
+            yield upright(frame)
+        if count == 0:
+            raise VideoError("; ".join(["no frame could be decoded", *self.damage[:1]]))
+        announced = announced_seconds(container, stream)
+        if announced and first_time is not None and last_time is not None:
+            missing = announced - (last_time - first_time)
+            if missing > MISSING_SECONDS and missing > MISSING_SHARE * announced:
+                self._damaged(f"cut off: {announced:.1f} s announced, {count} frames in {last_time - first_time:.1f} s")
+
+    def _decoded(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+        """Decoded frames, past packets that cannot be decoded where damage is to be kept."""
+        packets = container.demux(stream)
+        count = 0
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError as error:
+                self._damaged(f"unreadable after {count} frames ({error.strerror})")
+                return
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError as error:
+                if isinstance(error, av.error.EOFError):
+                    return
+                self._damaged(f"cannot be decoded after {count} frames ({error.strerror})")
+                continue
+            count += len(frames)
+            yield from frames
+
+    def _damaged(self, what: str) -> None:
+        if not self.keep_damaged:
+            raise VideoError(what)
+        self.damage.append(what)
+
+
+def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
+    """The first stream of moving pictures; cover art is none."""
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            return stream
+    kinds = sorted({stream.type for stream in container.streams})
+    raise VideoError(f"no video in it, only {' and '.join(kinds) or 'nothing'}")
+
+
+def announced_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
+    """How long a Matroska or AVI file says its video is; their readers meet a cut-off end without an error."""
+    if container.format.name == "avi":
+        return float(stream.frames / stream.average_rate) if stream.average_rate else None
+    if "matroska" not in container.format.name:
+        return None
+    parts = stream.metadata.get("DURATION", "").split(":")  # 00:00:10.010000000
+    try:
+        hours, minutes, seconds = (float(part) for part in parts)
+    except ValueError:
+        only = len(container.streams) == 1
+        return container.duration / av.time_base if only and container.duration is not None else None
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def increasing(pts: int | None, last: int | None, duration: int | None) -> int:
+    """A frame's time, or where it is missing or not later than the last one's, a frame later than that."""
+    if last is None:
+        return pts or 0
+    if pts is not None and pts > last:
+        return pts
+    return last + (1 if pts is not None else max(duration or 1, 1))
+
+
+def seconds(frame: av.VideoFrame) -> Fraction:
+    """When a frame is shown, exactly."""
+    assert frame.pts is not None and frame.time_base is not None
+    return frame.pts * frame.time_base
+
+
+def upright(frame: av.VideoFrame) -> av.VideoFrame:
+    """The frame, turned and mirrored as its display matrix says, if it has one."""
+    side_data: Any = frame.side_data  # a mapping, which PyAV's annotations do not say
+    data = side_data.get(SideDataType.DISPLAYMATRIX)
+    if data is None:
+        return frame
+    a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].tolist()
+    if a > 0 and d > 0 and abs(b) <= a:
+        return frame
+    picture = turned(frame.to_ndarray(format="rgb24"), a, b, c, d)
+    result = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    result.pts, result.time_base = frame.pts, frame.time_base
+    return result
+
+
+def turned(picture: np.ndarray, a: int, b: int, c: int, d: int) -> np.ndarray:
+    """A picture (H, W, 3) whose pixel (x, y) is to be shown at (a x + c y, b x + d y), to the nearest quarter turn."""
+    if abs(b) > abs(a):
+        picture, a, d = picture.transpose(1, 0, 2), c, b  # (W, H, 3)
+    return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def scaled_size(width: int, height: int, short_side: int | None, multiple: int = 1) -> tuple[int, int]:
+    """Width and height with that short side, never larger than they are, as multiples of ``multiple``."""
+    scale = min(short_side / min(width, height), 1) if short_side else 1
+
+    def scaled(side: int) -> int:
+        nearest = int(side * scale / multiple + 0.5)
+        return multiple * max(min(nearest, side // multiple), 1)
+
+    return scaled(width), scaled(height)
+
+
+class Scaler:
+    """Brings frames to one size and pixel format; the pixels' colours stay as they look.
+
+    Args:
+        width, height: of the result.
+        format: pixel format of the result.
+        full_range: grey levels 0 to 255, as JPEG has them, instead of 16 to 235.
+        colorspace: colour matrix of the result; None leaves it.
+    """
+
+    def __init__(self, width: int, height: int, format: str, full_range: bool, colorspace: int | None = None) -> None:
+        self.width, self.height, self.format = width, height, format
+        self.range = 2 if full_range else 1
+        self.colorspace = colorspace
+        self.reformatter = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        return self.reformatter.reformat(
+            frame,
+            self.width,
+            self.height,
+            self.format,
+            dst_colorspace=self.colorspace,
+            interpolation=Interpolation.BICUBIC,
+            dst_color_range=self.range,
+        )
