@@ -1,5 +1,6 @@
 """What averaged scores amount to: top-1, top-5, accuracy per class and confusion matrix, and how they were measured."""
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def report(results: Results, names: tuple[str, ...], per_class: bool) -> str:
 
 
 def write_results(results: Results, names: tuple[str, ...], folder: Path) -> list[Path]:
-    """Write results.txt, results.json and confusion_matrix.csv into ``folder``; returns their paths."""
+    """Write results.txt, results.json and the confusion matrix (CSV, PNG) into ``folder``; returns their paths."""
     content: dict[str, Any] = {
         "top1": results.top1,
         "top5": results.top5,
@@ -105,13 +106,35 @@ def write_results(results: Results, names: tuple[str, ...], folder: Path) -> lis
     header = ",".join(["true / predicted", *map(_csv_field, names)])
     rows = [",".join([_csv_field(n), *map(str, row)]) for n, row in zip(names, results.confusion.tolist(), strict=True)]
     files = {
-        folder / "results.txt": report(results, names, per_class=True),
-        folder / "results.json": json.dumps(content, indent=1, ensure_ascii=False),
-        folder / "confusion_matrix.csv": "\n".join([header, *rows]),
+        folder / "results.txt": (report(results, names, per_class=True) + "\n").encode(),
+        folder / "results.json": (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(),
+        folder / "confusion_matrix.csv": ("\n".join([header, *rows]) + "\n").encode(),
+        folder / "confusion_matrix.png": _draw_confusion(results, names),
     }
-    for path, text in files.items():
-        write_atomically(path, (text + "\n").encode())
+    for path, data in files.items():
+        write_atomically(path, data)
     return list(files)
+
+
+def _draw_confusion(results: Results, names: tuple[str, ...]) -> bytes:
+    """PNG of the confusion matrix in percent of each true class; names are written where there is room for them."""
+    from matplotlib.figure import Figure  # takes longer to import than all the rest
+
+    share = 100 * results.confusion / np.maximum(results.confusion.sum(axis=1, keepdims=True), 1)
+    named = len(names) <= 60
+    side = 3 + 0.3 * len(names) if named else 12
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(share, vmin=0, vmax=100, cmap="Blues")
+    figure.colorbar(image, label="% of the true class", shrink=0.7)
+    if named:
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="true", title=f"top-1 {results.top1:.2f} %")
+    figure.text(0.5, -0.01, results.protocol, ha="center", va="top", fontsize=7, wrap=True)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=120, bbox_inches="tight")
+    return png.getvalue()
 
 
 def _csv_field(text: str) -> str:
