@@ -195,5 +195,10 @@ class TestReports:
     def test_files(self, folders: tuple[Path, Path], tmp_path: Path) -> None:
         found = compute_results(config(folders[0]))
         paths = write_results(found, tuple(NAMES), tmp_path)
-        assert sorted(p.name for p in paths) == ["confusion_matrix.csv", "results.json", "results.txt"]
+        assert sorted(p.name for p in paths) == [
+            "confusion_matrix.csv",
+            "confusion_matrix.png",
+            "results.json",
+            "results.txt",
+        ]
         assert all(p.read_text().endswith("\n") for p in paths)
