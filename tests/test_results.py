@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score
 
@@ -201,4 +202,6 @@ class TestReports:
             "results.json",
             "results.txt",
         ]
-        assert all(p.read_text().endswith("\n") for p in paths)
+        assert all(p.read_text().endswith("\n") for p in paths if p.suffix != ".png")
+        with Image.open(tmp_path / "confusion_matrix.png") as picture:
+            assert min(picture.size) > 100
