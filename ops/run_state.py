@@ -124,11 +124,7 @@ class TrainingRun(Evaluation):
                 self.scaler.load_state_dict(self.loaded["scaler"])
         except (ValueError, KeyError, RuntimeError) as error:
             raise InputError(f"{path}: expected an optimiser of --param_groups like now, got {error}") from None
-        best = self.position.best_top1
-        get_logger().info(
-            "resuming %s: %d epochs and %d steps done%s",
-            path, self.position.epoch, self.position.step, "" if best is None else f", best top-1 {best:.2f} %",
-        )  # fmt: skip
+        get_logger().info("resuming %s: %d epochs and %d steps done", path, self.position.epoch, self.position.step)
 
     def save(self, *names: str) -> None:
         """Write the run's state under each of ``names``, on the first process."""

@@ -40,10 +40,10 @@ def fit(run: TrainingRun) -> None:
     val_loader = _validation_loader(run)
     network = distributed.wrap(run.model, run.device)
     log.info(
-        "training on %d videos: %d steps an epoch of %d videos (%d a batch x %d processes x %d accumulated); "
-        "accuracies of steps are those of random clips and crops, %d frames, %d pixels, before the update",
-        len(run.train_source.records), run.sampler.steps_per_epoch, run.sampler.global_batch_size, config.batch_size,
-        distributed.world_size(), config.accumulate, config.model.num_segments, config.input_size,
+        "training on %s %s (%d videos): %d steps an epoch of %d videos (%d a batch x %d processes x %d accumulated); "
+        "accuracies of steps are those of one random clip and crop a video, before the update",
+        config.dataset.name, config.dataset.train_list.name, len(run.train_source.records), run.sampler.steps_per_epoch,
+        run.sampler.global_batch_size, config.batch_size, distributed.world_size(), config.accumulate,
     )  # fmt: skip
     writer = SummaryWriter(str(config.log_dir)) if distributed.is_main() else None
     try:
@@ -230,10 +230,10 @@ def _report(run: TrainingRun, results: dict[str, float], clock: Clock, writer: S
     step_time, data_time = clock.total / clock.steps, clock.waiting / clock.steps
     left = (config.epochs - position.epoch) * steps - position.step
     get_logger().info(
-        "epoch %d/%d step %d/%d: loss %.4f, top-1 %.2f %%, top-5 %.2f %%, lr %.3g, %.3f s a step (%.3f for data), "
-        "%.1f videos/s, %s left",
+        "epoch %d/%d step %d/%d: loss %.4f, top-1 %.2f %%, top-5 %.2f %% [training clips, %d frames, %d px], lr %.3g, "
+        "%.3f s a step (%.3f for data), %.1f videos/s, %s left",
         position.epoch + 1, config.epochs, position.step, steps, results["loss"], results["top1"], results["top5"],
-        results["lr"], step_time, data_time, run.sampler.global_batch_size / step_time, duration(left * step_time),
+        config.model.num_segments, config.input_size, results["lr"], step_time, data_time, run.sampler.global_batch_size / step_time, duration(left * step_time),
     )  # fmt: skip
     scalars = {**results, "step_time": step_time, "data_time": data_time}
     _write_scalars(writer, "train", scalars, position.epoch * steps + position.step)

@@ -64,7 +64,7 @@ def new_stream(
     # The colours are not converted, so what the source says of them stays true; RGB becomes BT.601.
     is_rgb = frame.format.is_rgb
     context.colorspace = 6 if is_rgb else frame.colorspace
-    context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+    context.color_primaries, context.color_trc = reader.primaries, reader.transfer
     context.color_range = 1
     context.gop_size = settings.gop
     context.thread_count = reader.threads

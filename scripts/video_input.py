@@ -20,6 +20,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 MISSING_SHARE, MISSING_SECONDS = 0.1, 0.5  # a file that ends earlier than it says by both is cut off
 DEFAULT_RATE = Fraction(25)
+UNSPECIFIED = 2
 
 
 class VideoError(Exception):
@@ -44,9 +45,10 @@ class VideoReader:
         self.damage: list[str] = []
         self.rate = DEFAULT_RATE
         self.aspect: Fraction | None = None  # of a pixel, where the file says so
+        self.primaries = self.transfer = UNSPECIFIED  # what the numbers mean as colours, in ffmpeg's numbers
 
     def frames(self) -> Iterator[av.VideoFrame]:
-        """Every frame, upright, with increasing ``pts``; ``rate`` and ``aspect`` are set before the first."""
+        """Every frame, upright, with increasing ``pts``; what the file says of all of them is known with the first."""
         try:
             # An absolute path is never taken for a protocol, whatever colons are in it.
             with av.open(str(self.path.absolute()), metadata_errors="replace") as container:
@@ -70,6 +72,8 @@ class VideoReader:
                 self._damaged(f"frame {count + 1} is damaged")
             if count == 0:
                 self.aspect = stream.sample_aspect_ratio or None
+                context = stream.codec_context
+                self.primaries, self.transfer = context.color_primaries, context.color_trc
                 first_time = frame.time
             last_time = frame.time
             count += 1
