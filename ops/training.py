@@ -233,7 +233,8 @@ def _report(run: TrainingRun, results: dict[str, float], clock: Clock, writer: S
         "epoch %d/%d step %d/%d: loss %.4f, top-1 %.2f %%, top-5 %.2f %% [training clips, %d frames, %d px], lr %.3g, "
         "%.3f s a step (%.3f for data), %.1f videos/s, %s left",
         position.epoch + 1, config.epochs, position.step, steps, results["loss"], results["top1"], results["top5"],
-        config.model.num_segments, config.input_size, results["lr"], step_time, data_time, run.sampler.global_batch_size / step_time, duration(left * step_time),
+        config.model.num_segments, config.input_size, results["lr"],
+        step_time, data_time, run.sampler.global_batch_size / step_time, duration(left * step_time),
     )  # fmt: skip
     scalars = {**results, "step_time": step_time, "data_time": data_time}
     _write_scalars(writer, "train", scalars, position.epoch * steps + position.step)
