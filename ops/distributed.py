@@ -102,20 +102,6 @@ def sum_over_processes(values: Sequence[float], device: torch.device) -> list[fl
     return total.tolist()
 
 
-def any_process(flag: bool, device: torch.device) -> bool:
-    """Whether ``flag`` is set in any process."""
-    return sum_over_processes([float(flag)], device)[0] > 0
-
-
-def gather_to_main(item: Any) -> list[Any] | None:
-    """Everyone's picklable ``item`` in rank order, on the first process; None elsewhere."""
-    if world_size() == 1:
-        return [item]
-    items: list[Any] | None = [None] * world_size() if is_main() else None
-    dist.gather_object(item, items, dst=0)
-    return items
-
-
 def from_main(item: Any) -> Any:
     """The first process's picklable ``item``, everywhere."""
     if world_size() == 1:

@@ -12,7 +12,7 @@ from torch.optim import SGD
 from ops import distributed
 from ops.checkpoint import is_reference, load_state_dict, load_weights, read_checkpoint, tune_from, write_checkpoint
 from ops.config import TrainConfig, config_dict
-from ops.dataset import VideoSource, check_first_video, read_list
+from ops.dataset import VideoRecord, VideoSource, check_first_video, read_list
 from ops.errors import InputError
 from ops.loaders import TrainBatchSampler
 from ops.logger import get_logger, setup_logger
@@ -53,7 +53,7 @@ class Evaluation:
         self.config = config
         self.device = device
         self.decoder = choose_decoder(config.decoder)
-        self.val_source = open_source(config, config.dataset.val_list, self.decoder)
+        self.val_source = VideoSource(config.dataset, open_list(config, config.dataset.val_list), self.decoder)
         self.checkpoint = find_checkpoint(config)
         self.model = build_network(config, resuming=self.checkpoint is not None).to(device)
         if config.channels_last:
@@ -78,7 +78,7 @@ class TrainingRun(Evaluation):
     """
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        train_records = open_source(config, config.dataset.train_list, choose_decoder(config.decoder)).records
+        train_records = open_list(config, config.dataset.train_list)
         self.sampler = TrainBatchSampler(
             len(train_records),
             config.batch_size,
@@ -145,11 +145,11 @@ class TrainingRun(Evaluation):
             write_checkpoint(content, self.config.model_dir / name)
 
 
-def open_source(config: TrainConfig, path: Path, decoder: str) -> VideoSource:
+def open_list(config: TrainConfig, path: Path) -> list[VideoRecord]:
     """The videos of a list, the first of which is there."""
     records = read_list(path, config.dataset)
     check_first_video(records, config.dataset)
-    return VideoSource(config.dataset, records, decoder)
+    return records
 
 
 def find_checkpoint(config: TrainConfig) -> Path | None:
