@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import NoReturn
@@ -94,6 +95,7 @@ def finish_item(item: Item, work: Work, threads: int) -> Done | Failure:
 
 def serve(connection: Connection, work: Work, threads: int) -> None:
     """A worker process: does the items that it is sent, and ends with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # stays ignored where a library unblocks signals
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -119,7 +121,9 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, work, threads), daemon=True)
-        # The child inherits the blocked signal: Ctrl-C is the parent's to handle.
+        # The child inherits the blocked signal: Ctrl-C is the parent's to handle. The resource tracker, which the first
+        # start would bring up, unblocks it: it is brought up before.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
         try:
             self.process.start()
