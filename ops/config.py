@@ -174,7 +174,6 @@ class TestConfig:
     workers: int
     gpus: tuple[int, ...] | None
     amp: str | None
-    channels_last: bool
     compile: bool
     decoder: str
     max_num: int | None

@@ -2,7 +2,8 @@
 
 B images, C -> C' channels, H x W pixels, k x k kernel, stride 1, dilation 1, one group. Each output pixel reads the
 input at its k*k kernel points, each moved by a learned offset, bilinearly; what lies outside the map reads zero.
-Sampling is one ``grid_sample`` for all kernel points, the rest one matrix product.
+The samples of all kernel points are columns, the rest is one matrix product. Two back ends sample: ``grid_sample``,
+everywhere; on a CPU without gradients ``embedding_bag``, which reads all channels of a pixel at once.
 """
 
 import math
@@ -10,6 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+COLUMNS_AT_ONCE = 2**21  # values: columns that stay in a CPU's cache are not paid for twice
 
 
 def _sampling_grid(offset: Tensor, kernel_size: int) -> Tensor:
@@ -36,6 +40,7 @@ def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None
     """Deformable convolution with "same" padding, as ``torchvision.ops.deform_conv2d`` with padding k // 2.
 
     Positions are computed and sampled in float32 at least: a bfloat16 position on a 28-pixel map is off by 1/16.
+    For a backward pass the samples, k*k times the input, are taken again rather than stored.
 
     Shape:
         x: (B, C, H, W)
@@ -43,26 +48,95 @@ def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None
         weight: (C', C, k, k); bias: (C',)
         output: (B, C', H, W)
     """
+    _check_shapes(x, offset, weight)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, offset, weight, bias)):
+        return checkpoint(_from_grid, x, offset, weight, bias, use_reentrant=False, preserve_rng_state=False)
+    exporting = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    if x.device.type == "cpu" and not exporting and x.dtype == weight.dtype and x.dtype.itemsize >= 4:
+        return _from_bags(x, offset, weight, bias)
+    return _from_grid(x, offset, weight, bias)
+
+
+def _check_shapes(x: Tensor, offset: Tensor, weight: Tensor) -> None:
     batch, channels, height, width = x.shape
-    out_channels, in_channels, kernel_size, kernel_width = weight.shape
-    points = kernel_size * kernel_size
+    _, in_channels, kernel_size, kernel_width = weight.shape
     if in_channels != channels or kernel_width != kernel_size or kernel_size % 2 == 0:
         raise ValueError(
             f"expected a weight (C', {channels}, k, k) with odd k for an input of {channels} channels, "
             f"got {tuple(weight.shape)}"
         )
-    if offset.shape != (batch, 2 * points, height, width):
+    wanted = (batch, 2 * kernel_size**2, height, width)
+    if offset.shape != wanted:
         raise ValueError(
-            f"expected offsets {(batch, 2 * points, height, width)} for an input {tuple(x.shape)} and kernel "
-            f"{kernel_size}, got {tuple(offset.shape)}"
+            f"expected offsets {wanted} for an input {tuple(x.shape)} and kernel {kernel_size}, "
+            f"got {tuple(offset.shape)}"
         )
+
+
+def _from_grid(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The portable back end."""
+    batch, channels, height, width = x.shape
+    out_channels, kernel_size = weight.shape[0], weight.shape[2]
+    rows = channels * kernel_size**2
     wide = torch.promote_types(x.dtype, torch.float32)
     grid = _sampling_grid(offset.to(wide), kernel_size)
     columns = F.grid_sample(x.to(wide), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    columns = columns.to(weight.dtype).reshape(batch, channels * points, height * width)  # (B, C*k*k, H*W)
-    kernel = weight.reshape(out_channels, channels * points)
+    columns = columns.to(weight.dtype).reshape(batch, rows, height * width)  # (B, C*k*k, H*W)
+    kernel = weight.reshape(out_channels, rows)
     out = kernel @ columns if bias is None else torch.baddbmm(bias[:, None], kernel.expand(batch, -1, -1), columns)
     return out.view(batch, out_channels, height, width)
+
+
+def _from_bags(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The back end for a CPU, without gradients: each sample is a bag of four pixels and their weights.
+
+    A border of zeros, one pixel before and two behind, is what positions outside the map read.
+    """
+    batch, channels, height, width = x.shape
+    out_channels, kernel_size = weight.shape[0], weight.shape[2]
+    points = kernel_size**2
+    pixels = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 2, 1, 2))  # (B, H+3, W+3, C)
+    offset = offset.permute(0, 2, 3, 1).contiguous().view(batch, height, width, points, 2)
+    kernel = weight.permute(2, 3, 1, 0).reshape(points * channels, out_channels)
+    out = x.new_empty(batch, height, width, out_channels)
+    images = max(1, COLUMNS_AT_ONCE // (height * width * points * channels))
+    for some in (slice(start, start + images) for start in range(0, batch, images)):
+        places, shares = _bags(offset[some], kernel_size)  # (b*H*W*k*k, 4) both
+        columns = F.embedding_bag(places, pixels[some].flatten(0, 2), per_sample_weights=shares, mode="sum")
+        columns = columns.view(-1, points * channels)  # (b*H*W, k*k*C)
+        torch.mm(columns, kernel, out=out[some].view(-1, out_channels))
+    if bias is not None:
+        out += bias
+    return out.permute(0, 3, 1, 2)
+
+
+def _bags(offset: Tensor, kernel_size: int) -> tuple[Tensor, Tensor]:
+    """The four pixels of every sample, as rows of the bordered images, and their bilinear weights.
+
+    Shape:
+        offset: (b, H, W, k*k, 2), (dy, dx); outputs: (b*H*W*k*k, 4)
+    """
+    images, height, width, _, _ = offset.shape
+    stride = width + 3
+    reach = torch.arange(kernel_size, dtype=offset.dtype) - kernel_size // 2
+    base_y = torch.arange(height, dtype=offset.dtype)[:, None, None] + reach.repeat_interleave(kernel_size)
+    base_x = torch.arange(width, dtype=offset.dtype)[:, None] + reach.repeat(kernel_size)
+    y = (offset[..., 0] + base_y).clamp_(-1, height)  # (b, H, W, k*k)
+    x = (offset[..., 1] + base_x).clamp_(-1, width)
+    top, left = y.floor(), x.floor()
+    y -= top
+    x -= left
+    pixels = (height + 3) * stride
+    first = torch.arange(images, dtype=torch.int32)[:, None, None, None] * pixels + stride + 1
+    first = first + torch.add(left, top, alpha=stride).to(torch.int32)  # top left pixel
+    first.clamp_(0, images * pixels - stride - 2)  # what is not a number is no place either
+    places = first[..., None] + torch.tensor((0, 1, stride, stride + 1), dtype=torch.int32)
+    shares = y.new_empty(*y.shape, 4)
+    both = torch.mul(y, x, out=shares[..., 3])
+    torch.sub(x, both, out=shares[..., 1])
+    below = torch.sub(y, both, out=shares[..., 2])
+    torch.sub(1 - x, below, out=shares[..., 0])
+    return places.view(-1, 4), shares.view(-1, 4)
 
 
 class DeformConv2d(nn.Module):

@@ -51,9 +51,9 @@ class MotionBottleneck(Bottleneck):
         return self.relu(out)
 
 
-def stem_weights(num_segments: int) -> tuple[float, float]:
-    """Weights a of appearance and b of motion in the stem."""
-    return (0.5, 0.5) if num_segments == 8 else (0.75, 0.25)
+def motion_weight(num_segments: int) -> float:
+    """Weight b of motion in the stem; appearance has a = 1 - b."""
+    return 0.5 if num_segments == 8 else 0.25
 
 
 class MSNResNet(nn.Module):
@@ -75,7 +75,7 @@ class MSNResNet(nn.Module):
         kind, depths = ARCHS[arch]
         block = BLOCKS[kind]
         self.motion_modules = motion
-        self.stem_weights = stem_weights(num_segments)
+        self.motion_weight = motion_weight(num_segments)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
@@ -110,8 +110,8 @@ class MSNResNet(nn.Module):
         appearance = self.maxpool(self.relu(self.bn1(self.conv1(segments[:, FRAMES_PER_SEGMENT // 2]))))
         if "stpme" in self.motion_modules:
             motion = self.stpme(segments)  # (N*T, 64, H/4, W/4)
-            a, b = self.stem_weights
-            x = 0.75 * self.layer1(a * appearance + b * motion) + 0.25 * self.layer1_diff(motion)
+            x = torch.lerp(appearance, motion, self.motion_weight)
+            x = torch.lerp(self.layer1(x), self.layer1_diff(motion), 0.25)
         else:
             x = self.layer1(appearance)
         return self.layer4(self.layer3(self.layer2(x)))

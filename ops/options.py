@@ -204,7 +204,6 @@ def _test_parser(script: TestScript) -> argparse.ArgumentParser:
     add("-j", "--workers", type=int, default=8, metavar="N")
     add("--gpus", type=int, nargs="+", metavar="ID", help="GPU of each local rank (default: in order)")
     add("--amp", choices=AMP_TYPES, help="automatic mixed precision")
-    add("--channels_last", action="store_true")
     add("--compile", action="store_true", help="torch.compile the network")
 
     add = parser.add_argument_group("results").add_argument

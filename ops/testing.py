@@ -19,11 +19,12 @@ from ops.checkpoint import load_weights, read_checkpoint
 from ops.config import MOTION_MODULES, TestConfig, TestModel
 from ops.dataset import BrokenVideo, TestVideo, TestVideos, VideoSource, check_first_video, read_list
 from ops.errors import InputError
+from ops.fusion import fuse_for_inference
 from ops.loaders import ListBatchSampler, test_loader
 from ops.logger import get_logger, show_bars
 from ops.measurement import Checkpoint, Measurement
 from ops.metrics import RunningMean
-from ops.models import MSN, build_model, use_channels_last
+from ops.models import MSN, build_model
 from ops.precision import autocast
 from ops.sampling import FrameSampler
 from ops.scores import (
@@ -83,9 +84,7 @@ def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> t
         model.arch, config.dataset.num_classes, model.num_segments, motion=motion, motion_window=window
     )
     extra = load_weights(network, content, str(model.weights))
-    network.to(device).eval()
-    if config.channels_last:
-        use_channels_last(network)
+    network = fuse_for_inference(network).to(device)
     if config.compile:
         network.compile()
     epoch = extra.get("epoch")

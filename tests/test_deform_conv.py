@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision import ops as torchvision_ops
 
+from ops import deform_conv
 from ops.deform_conv import DeformConv2d, deform_conv2d
 from tests.golden_weights import relative_error
 from tests.oracle.msn_oracle import DeformableConv
@@ -57,6 +58,41 @@ class TestDeformConv2d:
         pairs = zip(_gradients(deform_conv2d, inputs), _gradients(_torchvision, inputs), strict=True)
         errors = dict(zip(("input", "offset", "weight", "bias"), (relative_error(*p) for p in pairs), strict=True))
         assert max(errors.values()) < TOLERANCE[dtype], errors
+
+    @pytest.mark.parametrize("dtype", TOLERANCE)
+    @pytest.mark.parametrize("size", SIZES)
+    def test_forward_before_a_backward_pass(self, size, dtype):
+        """Where gradients are wanted, another back end samples."""
+        inputs = _inputs(5, size, dtype=dtype)
+        assert (
+            relative_error(deform_conv2d(inputs[0].requires_grad_(), *inputs[1:]), _torchvision(*inputs))
+            < (TOLERANCE[dtype])
+        )
+
+    @pytest.mark.parametrize("images", [1, 2, 3])
+    def test_the_number_of_images_at_once_does_not_matter(self, monkeypatch, images):
+        x, offset, weight, bias = _inputs(3, (6, 7))
+        x, offset = x.repeat(4, 1, 1, 1)[:7], offset.repeat(4, 1, 1, 1)[:7]
+        expected = _torchvision(x, offset, weight, bias)
+        monkeypatch.setattr(deform_conv, "COLUMNS_AT_ONCE", images * 6 * 7 * 9 * 3)
+        assert relative_error(deform_conv2d(x, offset, weight, bias), expected) < 1e-11
+
+    @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+    def test_what_is_no_position_does_no_harm(self, number):
+        """A network that has diverged gives results that are no numbers, but no crash."""
+        x, offset, weight, bias = _inputs(3, (6, 7))
+        clean = deform_conv2d(x, offset, weight, bias)
+        offset[1, 0, 2, 3] = number
+        out = deform_conv2d(x, offset, weight, bias)
+        out[1, :, 2, 3] = clean[1, :, 2, 3]
+        assert torch.equal(out, clean)
+
+    def test_columns_are_not_kept_for_the_backward_pass(self):
+        x, offset, weight, bias = (v.requires_grad_() for v in _inputs(5, (8, 9)))
+        kept: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+            deform_conv2d(x, offset, weight, bias)
+        assert sum(kept) < x.numel() * 25
 
     def test_without_bias(self):
         x, offset, weight, _ = _inputs(3, (6, 7))

@@ -17,8 +17,8 @@ FLOORS = {
     3: ("config", "transforms"),
     4: ("dataset", "msn_net", "options", "results"),
     5: ("loaders", "models"),
-    6: ("run_state", "testing"),
-    7: ("training",),
+    6: ("fusion", "run_state"),
+    7: ("testing", "training"),
 }  # fmt: skip
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
 MODULES = sorted((REPOSITORY / "ops").glob("*.py"))

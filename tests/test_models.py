@@ -13,7 +13,7 @@ from ops.checkpoint import convert_reference, load_weights
 from ops.errors import InputError
 from ops.models import MSN, build_model, use_channels_last
 from ops.motion import DSME, TemporalShift
-from ops.msn_net import ARCHS, MotionBasicBlock, MotionBottleneck, MSNResNet, stem_weights
+from ops.msn_net import ARCHS, MotionBasicBlock, MotionBottleneck, MSNResNet, motion_weight
 from tests.golden_weights import fill, relative_error
 from tests.oracle.msn_oracle import MSNOracle
 
@@ -406,10 +406,10 @@ class TestInitialState:
                 assert torch.equal(module.weight[:, 0], rows)
 
     def test_the_stem_halves_for_8_segments_alone(self):
-        assert stem_weights(8) == (0.5, 0.5)
-        assert {stem_weights(t) for t in (2, 4, 7, 9, 16)} == {(0.75, 0.25)}
+        assert motion_weight(8) == 0.5
+        assert {motion_weight(t) for t in (2, 4, 7, 9, 16)} == {0.25}
         with torch.device("meta"):
-            assert build_model(SMALL, 5, 8).backbone.stem_weights == (0.5, 0.5)
+            assert build_model(SMALL, 5, 8).backbone.motion_weight == 0.5
 
     def test_the_stem_mixes_appearance_and_motion(self):
         torch.manual_seed(0)

@@ -258,7 +258,6 @@ class TestTestFlags:
             ("--workers 2", "workers", 2),
             ("--gpus 1 2", "gpus", (1, 2)),
             ("--amp fp16", "amp", "fp16"),
-            ("--channels_last", "channels_last", True),
             ("--compile", "compile", True),
             ("--decoder pyav", "decoder", "pyav"),
             ("--max_num 5", "max_num", 5),
