@@ -49,12 +49,20 @@ def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None
         output: (B, C', H, W)
     """
     _check_shapes(x, offset, weight)
+    in_cache = x.device.type == "cpu" and not torch.compiler.is_compiling()
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, offset, weight, bias)):
-        return checkpoint(_from_grid, x, offset, weight, bias, use_reentrant=False, preserve_rng_state=False)
-    exporting = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    if x.device.type == "cpu" and not exporting and x.dtype == weight.dtype and x.dtype.itemsize >= 4:
+        images = _images_at_once(x, weight) if in_cache else len(x)
+        parts = zip(x.split(images), offset.split(images), strict=True)
+        return torch.cat(
+            [checkpoint(_from_grid, *p, weight, bias, use_reentrant=False, preserve_rng_state=False) for p in parts]
+        )
+    if in_cache and x.dtype == weight.dtype and x.dtype.itemsize >= 4:
         return _from_bags(x, offset, weight, bias)
     return _from_grid(x, offset, weight, bias)
+
+
+def _images_at_once(x: Tensor, weight: Tensor) -> int:
+    return max(1, COLUMNS_AT_ONCE // (x[0].numel() * weight[0, 0].numel()))
 
 
 def _check_shapes(x: Tensor, offset: Tensor, weight: Tensor) -> None:
@@ -99,7 +107,7 @@ def _from_bags(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None) -
     offset = offset.permute(0, 2, 3, 1).contiguous().view(batch, height, width, points, 2)
     kernel = weight.permute(2, 3, 1, 0).reshape(points * channels, out_channels)
     out = x.new_empty(batch, height, width, out_channels)
-    images = max(1, COLUMNS_AT_ONCE // (height * width * points * channels))
+    images = _images_at_once(x, weight)
     for some in (slice(start, start + images) for start in range(0, batch, images)):
         places, shares = _bags(offset[some], kernel_size)  # (b*H*W*k*k, 4) both
         columns = F.embedding_bag(places, pixels[some].flatten(0, 2), per_sample_weights=shares, mode="sum")

@@ -86,13 +86,21 @@ class DSME(nn.Module):
         self.expand_bn = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Factor of each channel, from 0.5 to 1.5.
+
+        Shape:
+            input: (B * window, C, H, W); output: (B * window, C, 1, 1)
+        """
         z = self.reduce_bn(self.reduce(x))  # (B*w, c, H, W)
         clip = z.unflatten(0, (-1, self.window))  # (B, w, c, H, W)
         change = self.motion(clip[:, :-1], clip[:, 1:])  # (B, w-1, c)
         summary = self.summary(clip)  # (B, 1, c)
         descriptor = torch.cat((change, summary), dim=1).flatten(0, 1)[:, :, None, None]  # (B*w, c, 1, 1)
-        gate = torch.sigmoid(self.expand_bn(self.expand(descriptor)))  # (B*w, C, 1, 1)
-        return x * (gate + 0.5)  # = x + x * (gate - 0.5)
+        # x + x * (gate - 0.5) = x * (gate + 0.5)
+        return torch.sigmoid(self.expand_bn(self.expand(descriptor))) + 0.5  # (B*w, C, 1, 1)
 
     def motion(self, current: Tensor, following: Tensor) -> Tensor:
         """Spatial mean of the absolute difference between the aligned next segment and the current one.
@@ -187,10 +195,33 @@ class TemporalShift(nn.Module):
             self.weight[fold : 2 * fold, 0, 0] = 1
             self.weight[2 * fold :, 0, 1] = 1
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        """The shift of ``x``, or of ``x * gate`` with a gate (N*T, C, 1, 1): the product itself is never made."""
         clip = x.unflatten(0, (-1, self.num_segments))  # (N, T, C, H, W)
         before, now, after = self.weight.to(x.dtype)[:, 0, :, None, None].unbind(1)  # (C, 1, 1) each
-        out = clip * now
-        out[:, 1:].addcmul_(clip[:, :-1], before)
-        out[:, :-1].addcmul_(clip[:, 1:], after)
+        gates = x.new_ones(()).expand(*clip.shape[:3], 1, 1) if gate is None else gate.to(x.dtype).unflatten(0, clip.shape[:2])
+        out = clip * (now * gates)
+        out[:, 1:].addcmul_(clip[:, :-1], before * gates[:, :-1])
+        out[:, :-1].addcmul_(clip[:, 1:], after * gates[:, 1:])
         return out.flatten(0, 1)  # (N*T, C, H, W)
+
+
+class Motion(nn.Module):
+    """DS-ME, then the temporal shift, or one of them, or neither.
+
+    Args:
+        dsme, shift: the modules that are in place.
+
+    Shape:
+        input, output: (N*T, C, H, W)
+    """
+
+    def __init__(self, dsme: DSME | None, shift: TemporalShift | None) -> None:
+        super().__init__()
+        self.dsme = dsme
+        self.shift = shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.shift is None:
+            return x if self.dsme is None else self.dsme(x)
+        return self.shift(x, None if self.dsme is None else self.dsme.gate(x))

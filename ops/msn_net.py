@@ -14,12 +14,12 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
 from ops.config import ARCHS
 from ops.errors import InputError
-from ops.motion import DSME, STPME, TemporalShift
+from ops.motion import DSME, STPME, Motion, TemporalShift
 from ops.sampling import FRAMES_PER_SEGMENT
 
 Block = type[BasicBlock] | type[Bottleneck]
 BLOCKS: dict[str, Block] = {"basic": BasicBlock, "bottleneck": Bottleneck}
-MakeMotion = Callable[[int], nn.Module]
+MakeMotion = Callable[[int], Motion]
 
 
 class MotionBasicBlock(BasicBlock):
@@ -81,13 +81,11 @@ class MSNResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
 
-        def make_motion(channels: int) -> nn.Module:
-            modules = nn.Sequential()
-            if "dsme" in motion:
-                modules.add_module("dsme", DSME(channels, motion_window))
-            if "shift" in motion:
-                modules.add_module("shift", TemporalShift(channels, num_segments))
-            return modules
+        def make_motion(channels: int) -> Motion:
+            return Motion(
+                DSME(channels, motion_window) if "dsme" in motion else None,
+                TemporalShift(channels, num_segments) if "shift" in motion else None,
+            )
 
         widths = [64 * block.expansion * 2**i for i in range(4)]
         self.layer1 = _plain_stage(block, 64, 64, depths[0])

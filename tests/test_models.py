@@ -280,7 +280,7 @@ class TestAgainstTorchvision:
         assert owners == {f"layer{k}.{i}" for k, depth in ((2, 4), (3, 6), (4, 3)) for i in range(depth)}
         for k, width in ((2, 128), (3, 256), (4, 512)):
             motion = backbone.get_submodule(f"layer{k}.0.motion")
-            assert [type(module) for module in motion] == [DSME, TemporalShift]
+            assert [type(module) for module in motion.children()] == [DSME, TemporalShift]
             assert motion.shift.weight.shape == (width, 1, 3)
             assert motion.dsme.reduce.weight.shape == (width // 4, width, 1, 1)
 
@@ -475,4 +475,4 @@ class TestErrors:
     def test_motion_modules_come_in_any_order(self):
         with torch.device("meta"):
             model = build_model(SMALL, 5, 4, motion=("shift", "dsme"))
-        assert [type(m) for m in model.backbone.layer2[0].motion] == [DSME, TemporalShift]
+        assert [type(m) for m in model.backbone.layer2[0].motion.children()] == [DSME, TemporalShift]

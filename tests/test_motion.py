@@ -263,3 +263,10 @@ class TestTemporalShift:
     def test_keeps_the_type_of_its_input(self, dtype):
         x = _random(4, CHANNELS, 3, 3).to(dtype)
         assert TemporalShift(CHANNELS, 4)(x).dtype == dtype
+
+    def test_with_a_gate_it_shifts_the_product(self):
+        torch.manual_seed(0)
+        module = TemporalShift(CHANNELS, 4).double()
+        torch.nn.init.normal_(module.weight)
+        x, gate = torch.randn(8, CHANNELS, 3, 5, dtype=torch.float64), torch.rand(8, CHANNELS, 1, 1).double()
+        torch.testing.assert_close(module(x, gate), module(x * gate))
