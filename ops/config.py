@@ -3,6 +3,7 @@
 Also the names that settings choose from, which argument parsers and the network share.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ CONSENSUS_TYPES = ("avg", "identity")
 LOSS_TYPES = ("nll",)
 PARAM_GROUPS = ("single", "tsn")
 AMP_TYPES = ("bf16", "fp16")
+ON_BAD_VIDEO = ("error", "skip")
 CLIP_SAMPLINGS = ("even", "random")
 
 
@@ -79,6 +81,9 @@ class TrainConfig:
     input_size: int
     dense_sample: bool
     decoder: str
+    on_bad_video: str
+    max_bad: float
+    clip_timeout: float
     workers: int
     gpus: tuple[int, ...] | None
     amp: str | None
@@ -106,6 +111,7 @@ class TrainConfig:
         require(self.eval_freq >= 1, "--eval-freq of at least 1", self.eval_freq)
         require(self.seed >= 0, "--seed of at least 0", self.seed)
         _check_gpus(self.gpus)
+        _check_reading(self.max_bad, self.clip_timeout)
         require(self.start_epoch is None or 0 <= self.start_epoch < self.epochs, "--start-epoch below --epochs",
                  self.start_epoch)  # fmt: skip
         require(not self.evaluate or self.resume is not None, "--resume CHECKPOINT with --evaluate", "none")
@@ -176,6 +182,9 @@ class TestConfig:
     amp: str | None
     compile: bool
     decoder: str
+    on_bad_video: str
+    max_bad: float
+    clip_timeout: float
     max_num: int | None
     softmax: bool
     output_dir: Path
@@ -192,12 +201,18 @@ class TestConfig:
         require(self.workers >= 0, "--workers of at least 0", self.workers)
         require(self.seed >= 0, "--seed of at least 0", self.seed)
         _check_gpus(self.gpus)
+        _check_reading(self.max_bad, self.clip_timeout)
         require(self.max_num is None or self.max_num >= 1, "--max_num of at least 1", self.max_num)
         _check_pictures(self.input_size, self.dense_sample, tuple(m.num_segments for m in self.models))
 
 
 def _check_gpus(gpus: tuple[int, ...] | None) -> None:
     require(min(gpus or (0,)) >= 0, "--gpus of at least 0", gpus)
+
+
+def _check_reading(max_bad: float, clip_timeout: float) -> None:
+    require(0 <= max_bad <= 1, "--max_bad from 0 to 1", max_bad)
+    require(0 <= clip_timeout < math.inf, "--clip_timeout of at least 0 seconds", clip_timeout)
 
 
 def _check_pictures(input_size: int, dense: bool, segment_counts: tuple[int, ...]) -> None:

@@ -1,7 +1,7 @@
 """Videos as the network sees them: list files, and data sets of clips for training, validation and testing.
 
 T segments of F = 5 frames, s x s pixels. What leaves a worker is uint8. A video that cannot be read becomes a
-BrokenVideo, which says why; the consumer decides what follows.
+BrokenVideo, which says why; the consumer decides what follows. Only training may take another video in its place.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,15 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ops.clip_watch import ClipWatch
 from ops.dataset_config import DatasetSpec
 from ops.errors import InputError
 from ops.sampling import FRAMES_PER_SEGMENT, FrameSampler
 from ops.transforms import Box, TestTransform, TrainTransform, crop, from_images
 from ops.video_reader import FrameFolder, Reader, VideoError, open_video, read_frames
+
+FIRST_VIDEOS = 20  # of which one must be there
+MAX_DRAWS = 100  # of a video in place of a broken one
 
 
 @dataclass(frozen=True)
@@ -91,15 +95,29 @@ def video_path(record: VideoRecord, spec: DatasetSpec) -> Path:
     return path
 
 
-def check_first_video(records: list[VideoRecord], spec: DatasetSpec) -> None:
+def check_first_video(records: list[VideoRecord], spec: DatasetSpec, skip: bool = False) -> None:
     """Catch a wrong root or template before anything runs: the first video of a list must be there.
+
+    Args:
+        skip: videos may be broken; one of the first few must be there.
 
     Raises:
         InputError: it is not.
     """
-    path = video_path(records[0], spec)
     if not spec.root.is_dir():
         raise InputError(f"{spec.root}: expected the root folder of data set {spec.name}, got no such folder")
+    problems = []
+    for record in records[: FIRST_VIDEOS if skip else 1]:
+        try:
+            _check_video_is_there(record, spec)
+            return
+        except InputError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+def _check_video_is_there(record: VideoRecord, spec: DatasetSpec) -> None:
+    path = video_path(record, spec)
     if spec.storage == "videos":
         if not path.is_file():
             raise InputError(f"{path}: expected a video file (the first of its list), got nothing there")
@@ -123,9 +141,11 @@ class VideoSource:
     records: list[VideoRecord]
     decoder: str
 
+    def path(self, index: int) -> Path:
+        return video_path(self.records[index], self.spec)
+
     def open(self, index: int) -> Reader:
-        record = self.records[index]
-        path = video_path(record, self.spec)
+        record, path = self.records[index], self.path(index)
         if record.num_frames is not None:
             return FrameFolder(path, record.num_frames, self.spec.image_tmpl)
         return open_video(path, self.decoder)
@@ -138,12 +158,20 @@ class SampleKey(NamedTuple):
     video: int
 
 
+class BrokenVideo(NamedTuple):
+    """A video that could not be read, and why."""
+
+    video: int
+    reason: str
+
+
 class Clip(NamedTuple):
-    """pixels (T, F, 3, s, s) uint8; label; its place in the list."""
+    """pixels (T, F, 3, s, s) uint8; label; its place in the list; the broken videos in whose place it was drawn."""
 
     pixels: Tensor
     label: int
     video: int
+    replaced: tuple[BrokenVideo, ...] = ()
 
 
 class TestVideo(NamedTuple):
@@ -165,39 +193,62 @@ class TestVideo(NamedTuple):
         return crop(self.frames[places.ravel()], self.boxes[box]).unflatten(0, places.shape)
 
 
-class BrokenVideo(NamedTuple):
-    """A video that could not be read, and why."""
-
-    video: int
-    reason: str
-
-
 class TrainClips(Dataset):
-    """Random clips for training; indexed by SampleKey."""
+    """Random clips for training; indexed by SampleKey.
+
+    Args:
+        source: the videos.
+        num_segments: T.
+        sampler: which frames.
+        transform: which crop, mirrored or not.
+        seed: of every random draw.
+        substitute: draw another video in place of a broken one, whose label and place the clip then has.
+    """
 
     def __init__(
-        self, source: VideoSource, num_segments: int, sampler: FrameSampler, transform: TrainTransform, seed: int
+        self,
+        source: VideoSource,
+        num_segments: int,
+        sampler: FrameSampler,
+        transform: TrainTransform,
+        seed: int,
+        substitute: bool = False,
     ) -> None:
         self.source = source
         self.num_segments = num_segments
         self.sampler = sampler
         self.transform = transform
         self.seed = seed
+        self.substitute = substitute
+        self.watch = ClipWatch(0, 0, source.path)
 
     def __len__(self) -> int:
         return len(self.source.records)
 
     def __getitem__(self, key: SampleKey) -> Clip | BrokenVideo:
-        rng = np.random.default_rng((self.seed, key.epoch, key.video))
+        sample = self._read(key.video, np.random.default_rng((self.seed, key.epoch, key.video)))
+        broken: list[BrokenVideo] = []
+        while isinstance(sample, BrokenVideo) and self.substitute:
+            broken.append(sample)
+            if len(broken) > MAX_DRAWS:
+                return sample._replace(reason=f"{sample.reason} (nor could any of {MAX_DRAWS} drawn before it be read)")
+            rng = np.random.default_rng((self.seed, key.epoch, key.video, len(broken)))
+            sample = self._read(int(rng.integers(len(self))), rng)
+        return sample._replace(replaced=tuple(broken)) if isinstance(sample, Clip) else sample
+
+    def _read(self, video: int, rng: np.random.Generator) -> Clip | BrokenVideo:
+        self.watch.begin(video)
         try:
-            reader = self.source.open(key.video)
+            reader = self.source.open(video)
             indices = self.sampler.train(len(reader), self.num_segments, rng)  # (T, F)
             frames, places = read_frames(reader, indices)  # (U, H, W, 3), (T, F)
+            label = self.source.records[video].label
+            pixels, label = self.transform(from_images(frames), label, rng)
+            return Clip(pixels[places.ravel()].unflatten(0, places.shape), label, video)
         except VideoError as error:
-            return BrokenVideo(key.video, str(error))
-        label = self.source.records[key.video].label
-        pixels, label = self.transform(from_images(frames), label, rng)
-        return Clip(pixels[places.ravel()].unflatten(0, places.shape), label, key.video)
+            return BrokenVideo(video, str(error))
+        finally:
+            self.watch.end()
 
 
 class TestVideos(Dataset):
@@ -229,21 +280,25 @@ class TestVideos(Dataset):
         self.transform = transform
         self.clips = clips
         self.num_clips = num_clips
+        self.watch = ClipWatch(0, 0, source.path)
 
     def __len__(self) -> int:
         return len(self.source.records)
 
     def __getitem__(self, index: int) -> TestVideo | BrokenVideo:
+        self.watch.begin(index)
         try:
             reader = self.source.open(index)
             indices = [self._indices(len(reader), t, index) for t in self.segment_counts]  # (clips, T, F) each
             frames, places = read_frames(reader, np.concatenate([i.ravel() for i in indices]))
+            pixels, boxes = self.transform(from_images(frames))
+            split = np.split(places, np.cumsum([i.size for i in indices])[:-1])
+            shaped = tuple(p.reshape(i.shape) for p, i in zip(split, indices, strict=True))
+            return TestVideo(pixels.contiguous(), shaped, boxes, self.source.records[index].label, index)
         except VideoError as error:
             return BrokenVideo(index, str(error))
-        pixels, boxes = self.transform(from_images(frames))
-        split = np.split(places, np.cumsum([i.size for i in indices])[:-1])
-        shaped = tuple(p.reshape(i.shape) for p, i in zip(split, indices, strict=True))
-        return TestVideo(pixels.contiguous(), shaped, boxes, self.source.records[index].label, index)
+        finally:
+            self.watch.end()
 
     def _indices(self, num_frames: int, num_segments: int, index: int) -> np.ndarray:
         clips = [self.sampler.test(num_frames, num_segments, index, c, self.num_clips) for c in self.clips]

@@ -102,6 +102,15 @@ def sum_over_processes(values: Sequence[float], device: torch.device) -> list[fl
     return total.tolist()
 
 
+def merge_over_processes(items: dict[int, Any]) -> dict[int, Any]:
+    """The entries of every process, in order of their keys."""
+    if world_size() == 1:
+        return items
+    boxes: list[Any] = [None] * world_size()
+    dist.all_gather_object(boxes, items)
+    return dict(sorted(entry for box in boxes for entry in box.items()))
+
+
 def from_main(item: Any) -> Any:
     """The first process's picklable ``item``, everywhere."""
     if world_size() == 1:

@@ -5,6 +5,7 @@ videos whatever the number of processes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
+from ops.clip_watch import ClipWatch
 from ops.dataset import BrokenVideo, Clip, SampleKey, TestVideo, TestVideos, TrainClips
 from ops.errors import InputError
 
@@ -92,11 +94,12 @@ class ListBatchSampler(Sampler[list[int]]):
 def collate_clips(samples: Sequence[Clip | BrokenVideo]) -> Batch:
     """Stack clips into a batch."""
     clips = [s for s in samples if isinstance(s, Clip)]
+    broken = [b for s in samples for b in (s.replaced if isinstance(s, Clip) else (s,))]
     return Batch(
         torch.stack([c.pixels for c in clips]) if clips else None,
         torch.tensor([c.label for c in clips], dtype=torch.long),
         tuple(c.video for c in clips),
-        tuple(s for s in samples if isinstance(s, BrokenVideo)),
+        tuple(broken),
     )
 
 
@@ -107,11 +110,26 @@ def collate_first_view(samples: Sequence[TestVideo | BrokenVideo]) -> Batch:
     )
 
 
+class ClipLoader(DataLoader):
+    """A DataLoader that is used inside ``guard()``, which names the video that hangs or kills a worker."""
+
+    dataset: TrainClips | TestVideos
+
+    def guard(self) -> AbstractContextManager[None]:
+        return self.dataset.watch.guard()
+
+
 def _build_loader(
-    dataset: TrainClips | TestVideos, sampler: Sampler, collate: Callable, workers: int, device: torch.device
-) -> DataLoader:
+    dataset: TrainClips | TestVideos,
+    sampler: Sampler,
+    collate: Callable,
+    workers: int,
+    device: torch.device,
+    clip_timeout: float,
+) -> ClipLoader:
+    dataset.watch = ClipWatch(workers, clip_timeout, dataset.source.path)
     options: dict[str, Any] = {"persistent_workers": True, "prefetch_factor": 2} if workers else {}
-    return DataLoader(
+    return ClipLoader(
         dataset,
         batch_sampler=sampler,
         collate_fn=collate,
@@ -122,22 +140,32 @@ def _build_loader(
     )
 
 
-def train_loader(dataset: TrainClips, sampler: TrainBatchSampler, workers: int, device: torch.device) -> DataLoader:
-    """Batches for training, from the sampler's position."""
-    return _build_loader(dataset, sampler, collate_clips, workers, device)
+def train_loader(
+    dataset: TrainClips, sampler: TrainBatchSampler, workers: int, device: torch.device, clip_timeout: float
+) -> ClipLoader:
+    """Batches for training, from the sampler's position; ``clip_timeout`` in seconds, 0 for none."""
+    return _build_loader(dataset, sampler, collate_clips, workers, device, clip_timeout)
 
 
 def validation_loader(
-    dataset: TestVideos, batch_size: int, workers: int, device: torch.device, rank: int, world_size: int
-) -> DataLoader:
+    dataset: TestVideos,
+    batch_size: int,
+    workers: int,
+    device: torch.device,
+    rank: int,
+    world_size: int,
+    clip_timeout: float,
+) -> ClipLoader:
     """Batches of one view a video."""
     sampler = ListBatchSampler(len(dataset), batch_size, rank, world_size)
-    return _build_loader(dataset, sampler, collate_first_view, workers, device)
+    return _build_loader(dataset, sampler, collate_first_view, workers, device, clip_timeout)
 
 
-def test_loader(dataset: TestVideos, sampler: Sampler, workers: int, device: torch.device) -> DataLoader:
+def test_loader(
+    dataset: TestVideos, sampler: Sampler, workers: int, device: torch.device, clip_timeout: float
+) -> ClipLoader:
     """Lists of TestVideo or BrokenVideo."""
-    return _build_loader(dataset, sampler, list, workers, device)
+    return _build_loader(dataset, sampler, list, workers, device, clip_timeout)
 
 
 test_loader.__test__ = False  # type: ignore[attr-defined]

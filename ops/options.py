@@ -13,6 +13,7 @@ from ops.config import (
     CONSENSUS_TYPES,
     LOSS_TYPES,
     MOTION_MODULES,
+    ON_BAD_VIDEO,
     PARAM_GROUPS,
     ModelConfig,
     ResultsConfig,
@@ -56,6 +57,15 @@ def _add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--decoder", choices=DECODERS, default="auto", help="of video files (default: %(default)s)")
 
 
+def _add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("broken videos", "docs/reliability.md says what becomes of them").add_argument
+    add("--on_bad_video", choices=ON_BAD_VIDEO, default="error", help="stop, or go on without it (default: error)")
+    add("--max_bad", type=float, default=0.01, metavar="FRACTION",
+        help="stop where more than this part of a list is skipped (default: %(default)s)")  # fmt: skip
+    add("--clip_timeout", type=float, default=300, metavar="SECONDS",
+        help="stop where a worker reads one video for longer; 0: never (default: %(default)s)")  # fmt: skip
+
+
 def _dataset(args: argparse.Namespace) -> DatasetSpec:
     return resolve_dataset(
         DatasetOptions(
@@ -79,6 +89,7 @@ def _train_parser() -> argparse.ArgumentParser:
     add("dataset", help=f"{', '.join(BUILT_IN)}, or one described by the options below")
     add("modality", choices=("RGB", "Flow", "RGBDiff"), help="RGB")
     _add_dataset_arguments(parser)
+    _add_reading_arguments(parser)
 
     add = parser.add_argument_group("model").add_argument
     add("--arch", default="resnet50", choices=ARCHS)
@@ -172,6 +183,7 @@ def _test_parser(script: TestScript) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("dataset", help=f"{', '.join(BUILT_IN)}, or one described by the options below")
     _add_dataset_arguments(parser)
+    _add_reading_arguments(parser)
 
     add = parser.add_argument_group("models", "several, separated by commas, are tested as an ensemble").add_argument
     add("--archs", default="resnet50", help="one for all, or one each (default: %(default)s)")

@@ -10,6 +10,7 @@ import torch
 from torch.optim import SGD
 
 from ops import distributed
+from ops.bad_videos import BadVideos
 from ops.checkpoint import is_reference, load_state_dict, load_weights, read_checkpoint, tune_from, write_checkpoint
 from ops.config import TrainConfig, config_dict
 from ops.dataset import VideoRecord, VideoSource, check_first_video, read_list
@@ -54,6 +55,7 @@ class Evaluation:
         self.device = device
         self.decoder = choose_decoder(config.decoder)
         self.val_source = VideoSource(config.dataset, open_list(config, config.dataset.val_list), self.decoder)
+        self.val_bad = bad_videos(config, config.dataset.val_list, self.val_source)
         self.checkpoint = find_checkpoint(config)
         self.model = build_network(config, resuming=self.checkpoint is not None).to(device)
         if config.channels_last:
@@ -89,6 +91,7 @@ class TrainingRun(Evaluation):
         )
         super().__init__(config, device)
         self.train_source = VideoSource(config.dataset, train_records, self.decoder)
+        self.train_bad = bad_videos(config, config.dataset.train_list, self.train_source)
         self.optimizer = build_optimizer(
             self.model, config.param_groups, config.lr, config.momentum, config.weight_decay
         )
@@ -148,8 +151,13 @@ class TrainingRun(Evaluation):
 def open_list(config: TrainConfig, path: Path) -> list[VideoRecord]:
     """The videos of a list, the first of which is there."""
     records = read_list(path, config.dataset)
-    check_first_video(records, config.dataset)
+    check_first_video(records, config.dataset, config.on_bad_video == "skip")
     return records
+
+
+def bad_videos(config: TrainConfig, path: Path, source: VideoSource) -> BadVideos:
+    """What is to become of the broken videos of a list."""
+    return BadVideos(path, len(source.records), config.on_bad_video == "skip", config.max_bad)
 
 
 def find_checkpoint(config: TrainConfig) -> Path | None:

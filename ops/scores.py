@@ -11,7 +11,7 @@ import os
 import pickle
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,16 +156,18 @@ def _read_beside(path: Path, num_videos: int) -> tuple[tuple[str, ...] | None, M
         videos, measurement = tuple(map(str, content["videos"])), Measurement.from_dict(content["measurement"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: expected what a test script writes beside a score file, got {error}") from None
-    if len(videos) != num_videos:
-        raise InputError(f"{path}: expected {num_videos} videos like the score file beside it, got {len(videos)}")
+    for count in (len(videos), measurement.scored_videos):
+        if count != num_videos:
+            raise InputError(f"{path}: expected {num_videos} videos like the score file beside it, got {count}")
     return videos, measurement
 
 
 def was_measured_by(path: Path, measurement: Measurement) -> bool:
-    """Whether what lies beside a score file says that it was measured like this."""
+    """Whether what lies beside a score file says that it was measured like this, broken videos left out or not."""
     try:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        return Measurement.from_dict(beside["measurement"]) == measurement
+        measured = Measurement.from_dict(beside["measurement"])
+        return replace(measured, scored_videos=measurement.scored_videos) == measurement
     except (OSError, ValueError, TypeError, KeyError):
         return False
 
@@ -199,7 +201,8 @@ def check_agreement(first: View, other: View, same_models: bool) -> None:
         raise InputError(f"{other.path}: expected {what} {expected} as in {first.path}, got {got}")
 
     if len(first.labels) != len(other.labels):
-        refuse("number of videos", len(first.labels), len(other.labels))
+        names = [f"{len(view.labels)}{_only_in(view, ref)}" for view, ref in ((first, other), (other, first))]
+        refuse("number of videos", *names)
     if first.scores.shape[1] != other.scores.shape[1]:
         refuse("number of classes", first.scores.shape[1], other.scores.shape[1])
     for i in np.flatnonzero(first.labels != other.labels)[:1]:
@@ -213,6 +216,15 @@ def check_agreement(first: View, other: View, same_models: bool) -> None:
         for key in expected:
             if expected[key] != got[key]:
                 refuse(key, expected[key], got[key])
+
+
+def _only_in(view: View, other: View) -> str:
+    """A video that one view has and the other lacks, in brackets."""
+    if view.videos is None or other.videos is None:
+        return ""
+    others = set(other.videos)
+    only = [name for name in view.videos if name not in others]
+    return f" ({only[0]!r} among them)" if only else ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ N videos of a batch, V views (clips x crops) of each, T segments, K classes.
 import csv
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ops import distributed
+from ops.bad_videos import BadVideos
 from ops.checkpoint import load_weights, read_checkpoint
 from ops.config import MOTION_MODULES, TestConfig, TestModel
 from ops.dataset import BrokenVideo, TestVideo, TestVideos, VideoSource, check_first_video, read_list
@@ -48,7 +50,9 @@ def score_views(config: TestConfig, device: torch.device) -> None:
     """
     log = get_logger()
     records = read_list(config.dataset.val_list, config.dataset)[: config.max_num]
-    check_first_video(records, config.dataset)
+    skip = config.on_bad_video == "skip"
+    check_first_video(records, config.dataset, skip)
+    bad = BadVideos(config.dataset.val_list, len(records), skip, config.max_bad)
     source = VideoSource(config.dataset, records, choose_decoder(config.decoder))
     models, checkpoints = zip(*(_load_model(config, m, device) for m in config.models), strict=True)
     measurement = _measurement(config, len(records), models[0], checkpoints)
@@ -60,12 +64,13 @@ def score_views(config: TestConfig, device: torch.device) -> None:
         log.info("continuing: %d of %d videos were scored before", len(done), len(records))
     journal.open(distributed.rank())
     try:
-        _score_videos(config, source, models, journal, done, device)
+        _score_videos(config, source, models, journal, done, bad, device)
     finally:
         journal.close()
     distributed.barrier()
+    bad.gather()
     if distributed.is_main():
-        _finish(config, source, journal, measurement)
+        _finish(config, source, journal, bad.reasons, measurement)
     distributed.barrier()
 
 
@@ -167,6 +172,7 @@ def _score_videos(
     models: Sequence[MSN],
     journal: ScoreJournal,
     done: set[int],
+    bad: BadVideos,
     device: torch.device,
 ) -> None:
     """Score this process's share of the videos that are not done yet."""
@@ -184,26 +190,23 @@ def _score_videos(
     sampler.batches = [b for b in sampler.batches if not done.issuperset(b)]
     top1 = RunningMean()
     count = sum(map(len, sampler.batches))
-    with tqdm(total=count, unit="video", disable=not show_bars(), dynamic_ncols=True) as bar:
-        for batch in test_loader(dataset, sampler, config.workers, device):
-            videos = _readable(batch)
+    loader = test_loader(dataset, sampler, config.workers, device, config.clip_timeout)
+    with tqdm(total=count, unit="video", disable=not show_bars(), dynamic_ncols=True) as bar, loader.guard():
+        for batch in loader:
+            bad.add(sample for sample in batch if isinstance(sample, BrokenVideo))
+            bar.update(len(batch))
+            videos = [sample for sample in batch if isinstance(sample, TestVideo)]
+            if not videos:
+                continue
             scores = _score_batch(config, videos, models, device)  # (N, V, K)
             for video, video_scores in zip(videos, scores, strict=True):
                 journal.append(video.video, video_scores)
                 top1.add(100 * float(softmax(video_scores).sum(axis=0).argmax() == video.label))
             bar.set_postfix_str(f"top-1 {top1.mean:.2f} %", refresh=False)
-            bar.update(len(videos))
 
 
 def _crop_size(config: TestConfig) -> int:
     return test_scale(config.input_size) if config.full_res else config.input_size
-
-
-def _readable(batch: Sequence[TestVideo | BrokenVideo]) -> list[TestVideo]:
-    for sample in batch:
-        if isinstance(sample, BrokenVideo):
-            raise InputError(sample.reason)
-    return [sample for sample in batch if isinstance(sample, TestVideo)]
 
 
 @torch.inference_mode()
@@ -240,18 +243,28 @@ def _logits(network: MSN, clips: Tensor, amp: str | None, device: torch.device) 
     return logits.mean(dim=1) if logits.dim() == 3 else logits
 
 
-def _finish(config: TestConfig, source: VideoSource, journal: ScoreJournal, measurement: Measurement) -> None:
+def _finish(
+    config: TestConfig,
+    source: VideoSource,
+    journal: ScoreJournal,
+    left_out: Collection[int],
+    measurement: Measurement,
+) -> None:
     """Turn the journal into score files and say what they amount to."""
     found = journal.read()
-    missing = [i for i in range(len(source.records)) if i not in found]
+    missing = [i for i in range(len(source.records)) if i not in found and i not in left_out]
     if missing:
         raise InputError(
             f"{config.output_dir}: expected scores of {len(source.records)} videos, {len(missing)} are missing, the "
             f"first is {source.records[missing[0]].path}; all processes must write to one folder"
         )
-    scores = np.stack([found[i] for i in range(len(source.records))])  # (N, V, K)
-    labels = [r.label for r in source.records]
-    names = [r.path for r in source.records]
+    if not found:
+        raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
+    scored = [record for i, record in enumerate(source.records) if i in found]
+    scores = np.stack([found[i] for i in sorted(found)])  # (N, V, K)
+    labels = [r.label for r in scored]
+    names = [r.path for r in scored]
+    measurement = replace(measurement, scored_videos=len(scored))
     for view in range(scores.shape[1]):
         clip, crop = config.clips[view // config.num_crops], view % config.num_crops
         write_view(config.output_dir, clip, crop, scores[:, view], labels, names, measurement)

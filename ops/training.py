@@ -13,13 +13,12 @@ import torch
 from tensorboardX import SummaryWriter
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ops import distributed
 from ops.dataset import TestVideos, TrainClips
 from ops.errors import InputError
-from ops.loaders import Batch, train_loader, validation_loader
+from ops.loaders import Batch, ClipLoader, train_loader, validation_loader
 from ops.logger import get_logger, show_bars
 from ops.measurement import Checkpoint, Measurement
 from ops.metrics import topk_hits
@@ -36,7 +35,7 @@ LOSSES = {"nll": F.cross_entropy}
 def fit(run: TrainingRun) -> None:
     """Train to the last epoch; validate and save on the way."""
     config, position, log = run.config, run.position, get_logger()
-    loader = train_loader(_train_clips(run), run.sampler, config.workers, run.device)
+    loader = train_loader(_train_clips(run), run.sampler, config.workers, run.device, config.clip_timeout)
     val_loader = _validation_loader(run)
     network = distributed.wrap(run.model, run.device)
     log.info(
@@ -70,7 +69,7 @@ def fit(run: TrainingRun) -> None:
 
 
 def train_one_epoch(
-    run: TrainingRun, network: nn.Module, loader: DataLoader, writer: SummaryWriter | None
+    run: TrainingRun, network: nn.Module, loader: ClipLoader, writer: SummaryWriter | None
 ) -> dict[str, float]:
     """Train from the run's position to the end of its epoch; returns loss, top1 and top5 of what was seen."""
     config, position, steps = run.config, run.position, run.sampler.steps_per_epoch
@@ -79,14 +78,14 @@ def train_one_epoch(
     network.train()
     if config.partialbn:
         freeze_batch_norms(run.model)
-    batches = iter(loader)
     clock = Clock()
     sums, epoch_sums = torch.zeros(4, dtype=torch.float64, device=run.device), np.zeros(4)
     bar = tqdm(
         total=steps, initial=position.step, desc=f"epoch {position.epoch + 1}/{config.epochs}", unit="step",
         disable=not show_bars(), dynamic_ncols=True, leave=False,
     )  # fmt: skip
-    with bar:
+    with bar, loader.guard():
+        batches = iter(loader)
         while position.step < steps:
             lr = schedule.lr(position.epoch * steps + position.step)
             set_learning_rate(run.optimizer, lr)
@@ -97,6 +96,7 @@ def train_one_epoch(
             position.step += 1
             bar.update()
             if position.step % config.print_freq == 0 or position.step == steps:
+                run.train_bad.gather()
                 window = np.array(distributed.sum_over_processes(sums.tolist(), run.device))
                 results = {**_means(window), "lr": lr}
                 bar.set_postfix_str(f"loss {results['loss']:.4f}, top-1 {results['top1']:.1f} %", refresh=False)
@@ -113,6 +113,9 @@ def train_step(run: TrainingRun, network: nn.Module, batches: Iterator[Batch], c
     sums = torch.zeros(4, dtype=torch.float64, device=run.device)
     run.optimizer.zero_grad(set_to_none=True)
     for number, batch in enumerate(islice(batches, config.accumulate), 1):
+        run.train_bad.add(batch.broken)
+        if len(batch.videos) < config.batch_size:
+            raise InputError(batch.broken[-1].reason)
         clips, labels = _to_device(batch, run.device)
         clock.data_ready()
         with distributed.gradients_synced(network, when=number == config.accumulate):
@@ -144,17 +147,29 @@ def evaluate(state: Evaluation) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def validate(state: Evaluation, loader: DataLoader) -> dict[str, float]:
-    """Every video of the validation list once, one centre crop of one clip; returns loss, top1 and top5."""
+def validate(state: Evaluation, loader: ClipLoader) -> dict[str, float]:
+    """Every video of the validation list once, one centre crop of one clip; returns loss, top1 and top5.
+
+    Broken videos that are skipped do not count; how many videos did stands beside the accuracy.
+    """
     config, device = state.config, state.device
     state.model.eval()
     sums = torch.zeros(4, dtype=torch.float64, device=device)
-    for batch in tqdm(loader, "validation", unit="batch", disable=not show_bars(), dynamic_ncols=True, leave=False):
-        clips, labels = _to_device(batch, device)
-        with autocast(device, config.amp):
-            logits = state.model(clips)
-        sums += _count(logits, labels, clip_loss(logits, labels, config.loss_type))
+    total, hidden = len(loader), not show_bars()
+    bar = tqdm(total=total, desc="validation", unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
+    with bar, loader.guard():
+        for batch in loader:
+            state.val_bad.add(batch.broken)
+            if batch.videos:
+                clips, labels = _to_device(batch, device)
+                with autocast(device, config.amp):
+                    logits = state.model(clips)
+                sums += _count(logits, labels, clip_loss(logits, labels, config.loss_type))
+            bar.update()
+    state.val_bad.gather()
     totals = distributed.sum_over_processes(sums.tolist(), device)
+    if totals[3] == 0:
+        raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
     results = _means(totals)
     measurement = Measurement(
         dataset=config.dataset.name,
@@ -181,10 +196,11 @@ def _train_clips(run: TrainingRun) -> TrainClips:
     config = run.config
     transform = TrainTransform(config.input_size, config.dataset.mirror_labels())
     sampler = FrameSampler(config.dense_sample)
-    return TrainClips(run.train_source, config.model.num_segments, sampler, transform, config.seed)
+    substitute = config.on_bad_video == "skip"
+    return TrainClips(run.train_source, config.model.num_segments, sampler, transform, config.seed, substitute)
 
 
-def _validation_loader(state: Evaluation) -> DataLoader:
+def _validation_loader(state: Evaluation) -> ClipLoader:
     config = state.config
     dataset = TestVideos(
         state.val_source,
@@ -193,7 +209,9 @@ def _validation_loader(state: Evaluation) -> DataLoader:
         TestTransform(test_scale(config.input_size), config.input_size, 1),
     )
     rank, world_size = distributed.rank(), distributed.world_size()
-    return validation_loader(dataset, config.batch_size, config.workers, state.device, rank, world_size)
+    return validation_loader(
+        dataset, config.batch_size, config.workers, state.device, rank, world_size, config.clip_timeout
+    )
 
 
 def _seed_step(seed: int, epoch: int, step: int) -> None:
@@ -203,8 +221,6 @@ def _seed_step(seed: int, epoch: int, step: int) -> None:
 
 
 def _to_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    if batch.broken:
-        raise InputError(batch.broken[0].reason)
     assert batch.pixels is not None
     return batch.pixels.to(device, non_blocking=True), batch.labels.to(device, non_blocking=True)
 

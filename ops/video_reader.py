@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,9 @@ from ops.errors import InputError
 from ops.logger import get_logger
 
 DECODERS = ("auto", "decord", "pyav")
+MAX_PIXELS = 2**25  # of a picture: all that 8K has; a clip of larger ones would fill the memory of most machines
+
+MAX_FRAMES = 10**8  # of a video
 
 
 class VideoError(Exception):
@@ -67,6 +70,11 @@ class FrameFolder:
         return frames
 
 
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise VideoError(f"{path}: expected pictures of at most {MAX_PIXELS} pixels, got {width}x{height}")
+
+
 def _size(image: np.ndarray) -> str:
     return f"{image.shape[1]}x{image.shape[0]}"
 
@@ -74,6 +82,7 @@ def _size(image: np.ndarray) -> str:
 def _read_image(path: Path, folder: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
+            _check_size(path, *image.size)
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError:
         if not folder.is_dir():
@@ -95,11 +104,14 @@ class DecordReader:
 
         self.path = path
         self._error = decord.DECORDError
+        announced = _announced_frames(path)
         try:
             self._reader = decord.VideoReader(str(path), num_threads=1)
             self._length = len(self._reader)
         except (decord.DECORDError, RuntimeError) as error:
             raise VideoError(f"{path}: expected a video that decord opens, got {_one_line(error)}") from None
+        if self._length < announced:  # decord takes a file that was cut off for a shorter one; PyAV can tell
+            PyAVReader(path)
 
     def __len__(self) -> int:
         return self._length
@@ -115,6 +127,38 @@ class DecordReader:
         return frames if frames.shape[3] == 3 else PyAVReader(self.path).get_frames(indices)
 
 
+def _announced_frames(path: Path) -> int:
+    """Frames that the header of a video file announces, 0 where it does not tell; the header alone is read.
+
+    Raises:
+        VideoError: the header is damaged, or announces pictures that are too large.
+    """
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            stream = _picture_stream(path, container)
+            rate = max(stream.average_rate or 0, stream.guessed_rate or 0)
+            seconds = max((stream.duration or 0) * (stream.time_base or 0), (container.duration or 0) / av.time_base)
+            announced, expected = stream.frames, int(seconds * rate)
+    except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
+        raise VideoError(f"{path}: expected a video, got {_one_line(error)}") from None
+    if max(announced, expected) > MAX_FRAMES:  # decord would end its process for want of memory
+        raise VideoError(f"{path}: expected at most {MAX_FRAMES} frames, got {max(announced, expected)} announced")
+    return announced
+
+
+def _picture_stream(path: Path, container: Any) -> Any:
+    """The first stream of pictures of a container that PyAV has opened, if it can be decoded and is not too large."""
+    stream = container.streams.video[0]
+    context = stream.codec_context
+    if context is None:
+        raise VideoError(f"{path}: expected a video with a decoder, got one of an unknown kind")
+    _check_size(path, context.width, context.height)
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    return stream
+
+
 class PyAVReader:
     """A video file read with PyAV: one pass over the packets finds the frames' times, then seeks go by time."""
 
@@ -125,7 +169,7 @@ class PyAVReader:
         self._error = av.error.FFmpegError
         try:
             with av.open(str(path)) as container:
-                stream = container.streams.video[0]
+                stream = _picture_stream(path, container)
                 packets = [p for p in container.demux(stream) if p.size]
                 times = [p.pts for p in packets if not p.is_discard]
                 announced, timed = stream.frames, container.format.name != "avi"
@@ -161,14 +205,14 @@ class PyAVReader:
         wanted, found = set(indices.tolist()), {}
         try:
             with av.open(str(self.path)) as container:
-                stream = container.streams.video[0]
+                stream = _picture_stream(self.path, container)
                 stream.codec_context.thread_count = 1
                 if times is not None:
                     container.seek(int(times[indices[0]]), stream=stream, backward=True)
                 for count, frame in enumerate(container.decode(stream)):
                     index = count if times is None else self._index_of(frame.pts, times)
                     if index in wanted:
-                        found[index] = frame.to_ndarray(format="rgb24")
+                        found[index] = _upright(frame)
                     if index >= indices[-1]:
                         break
         except (self._error, OSError, ValueError) as error:
@@ -182,6 +226,18 @@ class PyAVReader:
             return -1
         index = int(np.searchsorted(times, time))
         return index if index < len(times) and times[index] == time else -1
+
+
+def _upright(frame: Any) -> np.ndarray:
+    """A decoded frame as (H, W, 3) RGB, turned and mirrored as its file says, to the nearest quarter turn."""
+    picture = frame.to_ndarray(format="rgb24")
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return picture
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()  # (x, y) is shown at (a x + c y, b x + d y)
+    if abs(b) > abs(a):
+        picture, a, d = picture.transpose(1, 0, 2), c, b  # (W, H, 3)
+    return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
 def _range(indices: np.ndarray) -> str:

@@ -255,7 +255,7 @@ class TestTrainClips:
         def epoch(workers: int) -> list[Any]:
             sampler = TrainBatchSampler(len(folders.records), 3, 1, 0, 1, seed=9)
             sampler.set_position(2, 0)
-            return list(train_loader(train_clips(folders, seed=9), sampler, workers, torch.device("cpu")))
+            return list(train_loader(train_clips(folders, seed=9), sampler, workers, torch.device("cpu"), 0))
 
         alone = epoch(0)
         assert sum(len(batch.videos) + len(batch.broken) for batch in alone) == 9
@@ -270,7 +270,7 @@ class TestTrainClips:
         np.random.seed(5)
         state = np.random.get_state()[1].copy()
         sampler = TrainBatchSampler(len(folders.records), 3, 1, 0, 1, seed=9)
-        for _ in train_loader(train_clips(folders), sampler, 0, torch.device("cpu")):
+        for _ in train_loader(train_clips(folders), sampler, 0, torch.device("cpu"), 0):
             pass
         assert torch.equal(torch.rand(3), expected)
         assert np.array_equal(np.random.get_state()[1], state)

@@ -13,10 +13,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 FLOORS = {
     1: ("deform_conv", "errors", "logger", "lr_scheduler", "measurement", "metrics", "optim", "precision", "progress",
         "sampling"),
-    2: ("checkpoint", "dataset_config", "distributed", "motion", "scores", "video_reader"),
+    2: ("checkpoint", "clip_watch", "dataset_config", "distributed", "motion", "scores", "video_reader"),
     3: ("config", "transforms"),
     4: ("dataset", "msn_net", "options", "results"),
-    5: ("loaders", "models"),
+    5: ("bad_videos", "loaders", "models"),
     6: ("fusion", "run_state"),
     7: ("testing", "training"),
 }  # fmt: skip

@@ -185,11 +185,11 @@ CPU = torch.device("cpu")
 class TestLoaders:
     @pytest.mark.parametrize("workers", [0, 2])
     def test_validation_sees_every_video_once(self, views: TestVideos, workers: int) -> None:
-        alone = list(validation_loader(views, 2, 0, CPU, 0, 1))
+        alone = list(validation_loader(views, 2, 0, CPU, 0, 1, 0))
         assert [b.videos for b in alone] == [(0, 1), (2,), (4, 5), (6,)]
         assert [[broken.video for broken in b.broken] for b in alone] == [[], [3], [], []]
         assert all(b.labels.tolist() == [v % 4 for v in b.videos] for b in alone)
-        shares = [list(validation_loader(views, 2, workers, CPU, rank, 2)) for rank in range(2)]
+        shares = [list(validation_loader(views, 2, workers, CPU, rank, 2, 0)) for rank in range(2)]
         assert [len(share) for share in shares] == [2, 2]
         for number, expected in enumerate(alone):
             batch = shares[number % 2][number // 2]
@@ -197,6 +197,6 @@ class TestLoaders:
             assert torch.equal(batch.pixels, expected.pixels)
 
     def test_testing_gets_whole_videos(self, views: TestVideos) -> None:
-        batches = list(loader_of_tests(views, ListBatchSampler(7, 3, 0, 1), 0, CPU))
+        batches = list(loader_of_tests(views, ListBatchSampler(7, 3, 0, 1), 0, CPU, 0))
         assert [[item.video for item in batch] for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
         assert [type(item) for item in batches[1]] == [BrokenVideo, VideoViews, VideoViews]

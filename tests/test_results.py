@@ -164,6 +164,11 @@ class TestComputeResults:
         assert [found.top1, found.top5, found.mean_class] == pytest.approx(expected_accuracies(first))
         assert found.protocol == f"{MEASURED.line()}, of which only 1 crop x 1 clip are averaged"
 
+    def test_says_how_many_videos_were_left_out(self, tmp_path: Path) -> None:
+        measured = replace(MEASURED, crops=1, clips=1, num_videos=100, scored_videos=N)
+        write_view(tmp_path, 0, 0, logits(8, 0, 0), LABELS, [f"{i}.mp4" for i in range(N)], measured)
+        assert "tiny val.txt (60 of 100 videos)" in compute_results(config(tmp_path, clips=1, crops=1)).protocol
+
     def test_folders_of_other_videos(self, folders: tuple[Path, Path]) -> None:
         for path in folders[1].glob("*.json"):
             path.write_text(path.read_text().replace("7.mp4", "seven.mp4"))
@@ -171,7 +176,8 @@ class TestComputeResults:
             compute_results(config(folders[0], "--multi_segments", "--output_dir1", str(folders[1])))
 
     def test_one_video(self, tmp_path: Path) -> None:
-        write_view(tmp_path, 0, 0, np.array([[0.1, 3.0]]), [1], ["a"], replace(MEASURED, crops=1, clips=1))
+        measured = replace(MEASURED, crops=1, clips=1, scored_videos=1)
+        write_view(tmp_path, 0, 0, np.array([[0.1, 3.0]]), [1], ["a"], measured)
         found = compute_results(config(tmp_path, clips=1, crops=1))
         assert (found.top1, found.top5, found.mean_class) == (100, 100, 100)
         assert found.confusion.tolist() == [[0, 0], [0, 1]]

@@ -47,6 +47,8 @@ MEASURED = Measurement(
     checkpoints=(Checkpoint("best.pth.tar", 12, "0123456789abcdef"),),
 )
 
+ONE_LESS = replace(MEASURED, scored_videos=N - 1)
+
 
 def logits(seed: int, classes: int = CLASSES, videos: int = N) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 4, (videos, classes)).astype(np.float32)
@@ -279,6 +281,11 @@ class TestMalformedViews:
         with pytest.raises(InputError, match=r"0_crop0\.json"):
             read_view(tmp_path / "0_crop0.pkl")
 
+    def test_another_number_of_scored_videos(self, tmp_path: Path) -> None:
+        write(tmp_path, 0, 0, measurement=ONE_LESS)
+        with pytest.raises(InputError, match=rf"0_crop0\.json: expected {N} videos .* got {N - 1}"):
+            read_view(tmp_path / "0_crop0.pkl")
+
     def test_another_number_of_ids(self, tmp_path: Path) -> None:
         write_pickle(tmp_path, [[F, 0]])
         beside = {"videos": ["a", "b"], "measurement": MEASURED.to_dict()}
@@ -327,7 +334,10 @@ class TestAverageViews:
     @pytest.mark.parametrize(
         ("changes", "what"),
         [
-            ({"scores": logits(1, videos=N - 1), "labels": LABELS[1:], "videos": NAMES[1:]}, "number of videos"),
+            (
+                {"scores": logits(1, videos=N - 1), "labels": LABELS[1:], "videos": NAMES[1:], "measurement": ONE_LESS},
+                "number of videos",
+            ),
             ({"labels": np.where(np.arange(N) == 5, (LABELS + 1) % CLASSES, LABELS)}, "label of video 5"),
             ({"videos": [*NAMES[:3], "another.mp4", *NAMES[4:]]}, "video 3"),
             ({"scores": logits(1, classes=CLASSES + 1)}, "number of classes"),
@@ -349,6 +359,12 @@ class TestAverageViews:
         message = str(caught.value)
         assert message.startswith(f"{odd}: expected {what} ")
         assert str(tmp_path / "0_crop0.pkl") in message
+
+    def test_videos_that_one_view_left_out_are_named(self, tmp_path: Path) -> None:
+        write(tmp_path, 0, 0)
+        write(tmp_path, 0, 1, scores=logits(1)[1:], labels=LABELS[1:], videos=NAMES[1:], measurement=ONE_LESS)
+        with pytest.raises(InputError, match=r"expected number of videos 12 \('videos/0\.mp4' among them\) .* got 11$"):
+            average_views(tmp_path, 1, 2)
 
     def test_other_models_may_be_ensembled(self, tmp_path: Path) -> None:
         one = read_view(write(tmp_path, 0, 0))
@@ -421,6 +437,7 @@ class TestWasMeasuredBy:
     def test_the_same_and_another(self, tmp_path: Path) -> None:
         path = write(tmp_path, 0, 0)
         assert was_measured_by(path, MEASURED)
+        assert was_measured_by(path, ONE_LESS)
         assert not was_measured_by(path, replace(MEASURED, size=256))
         assert not was_measured_by(tmp_path / "1_crop0.pkl", MEASURED)
         path.with_suffix(".json").write_text("[]")

@@ -59,9 +59,14 @@ HARD_MAKERS = {
     "fragments": lambda p: with_options(
         h264(p / "whole.mp4", 40, **X264_GOP), p / "f.mp4", movflags="frag_keyframe+empty_moov"
     ),
-    "half a turn in the metadata": lambda p: media.turn_by_metadata(h264(p / "t.mp4", 9), media.HALF_TURN),
 }
-NOT_YET = {("half a turn in the metadata", "decord"): "decord turns the picture, PyAV does not"}
+# Display matrices, and what they do to a picture (H, W, 3).
+TURNS = {
+    "half a turn": (media.HALF_TURN, lambda picture: np.rot90(picture, 2)),
+    "a quarter turn": (media.QUARTER_TURN, lambda picture: np.rot90(picture, -1)),
+    "three quarters": (media.THREE_QUARTERS, np.rot90),
+    "mirrored": (media.MIRRORED, np.fliplr),
+}
 
 
 def assert_frames_by_content(path: Path, decoder: str) -> None:
@@ -91,12 +96,7 @@ class TestIndex:
 
     @pytest.mark.parametrize("decoder", DECODERS)
     @pytest.mark.parametrize("kind", HARD_MAKERS)
-    def test_frames_are_those_asked_for_in_awkward_files(
-        self, tmp_path: Path, kind: str, decoder: str, request: pytest.FixtureRequest
-    ) -> None:
-        if (kind, decoder) in NOT_YET:
-            mark = pytest.mark.xfail(strict=True, raises=(AssertionError, VideoError), reason=NOT_YET[kind, decoder])
-            request.applymarker(mark)
+    def test_frames_are_those_asked_for_in_awkward_files(self, tmp_path: Path, kind: str, decoder: str) -> None:
         assert_frames_by_content(HARD_MAKERS[kind](tmp_path), decoder)
 
     @pytest.mark.skipif(len(DECODERS) < 2, reason="decord is not installed here")
@@ -118,6 +118,23 @@ class TestIndex:
             expected = [f for i, (_, f) in enumerate(media.frames_of(path)) if i in set(indices.tolist())]
             assert np.array_equal(one.get_frames(indices), other.get_frames(indices)), path.name
             assert np.array_equal(other.get_frames(indices), np.stack(expected)), path.name
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+class TestUpright:
+    @pytest.mark.parametrize("turn", TURNS)
+    def test_pictures_stand_as_a_viewer_would_see_them(
+        self, tmp_path: Path, turn: str, decoder: str, request: pytest.FixtureRequest
+    ) -> None:
+        if (turn, decoder) == ("mirrored", "decord"):
+            request.applymarker(pytest.mark.xfail(strict=True, reason="decord knows turns only"))
+        matrix, expected = TURNS[turn]
+        path = h264(tmp_path / "t.mp4", 9, **X264_GOP)
+        stored = [picture for _, picture in media.frames_of(path)]
+        frames = open_video(media.turn_by_metadata(path, matrix), decoder).get_frames(np.arange(9))
+        for frame, picture in zip(frames, stored, strict=True):
+            assert frame.shape == expected(picture).shape
+            assert np.abs(frame.astype(int) - expected(picture)).max() <= 2
 
 
 class TestReadFrames:
@@ -295,12 +312,7 @@ class TestBrokenVideos:
         reason(cut_off(tmp_path, picture, inside=True), decoder)
 
     @pytest.mark.parametrize("inside", [True, False])
-    def test_cut_off_video_is_not_a_shorter_video(
-        self, tmp_path: Path, decoder: str, inside: bool, request: pytest.FixtureRequest
-    ) -> None:
-        if decoder == "decord" and not inside:
-            why = "decord counts what is left, and does not tell how many frames the file announces"
-            request.applymarker(pytest.mark.xfail(strict=True, reason=why))
+    def test_cut_off_video_is_not_a_shorter_video(self, tmp_path: Path, decoder: str, inside: bool) -> None:
         try:
             length = len(open_video(cut_off(tmp_path, 30, inside), decoder))
         except VideoError:
