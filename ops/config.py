@@ -243,7 +243,9 @@ def config_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
 
 
 def _words(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return " ".join(map(_words, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)

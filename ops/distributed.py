@@ -40,7 +40,11 @@ def is_launched() -> bool:
 
 def is_restart() -> bool:
     """Whether torchrun started this process anew after one of its processes failed."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _restarts() > 0
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def pick_device(gpus: Sequence[int] | None) -> torch.device:
@@ -65,11 +69,14 @@ def process_group(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
+    # torchrun keeps its store over restarts: without a name of their own, processes would find addresses of dead ones.
+    store, own_rank, size = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(f"restart_{_restarts()}", store)
     if device.type == "cuda":
-        dist.init_process_group("nccl", device_id=device)
+        dist.init_process_group("nccl", store=store, rank=own_rank, world_size=size, device_id=device)
         _host_group = dist.new_group(backend="gloo")
     else:
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", store=store, rank=own_rank, world_size=size)
     try:
         yield
     finally:
