@@ -6,6 +6,8 @@ reference has other parameter names and biases in front of BatchNorms; it is con
 
 import os
 import re
+import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: expected a checkpoint file, got {'a folder' if path.is_dir() else 'nothing there'}")
     try:
+        _check_sums(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a file of a stranger fails in any way it likes
         reason = str(error).strip().splitlines() or [type(error).__name__]
@@ -32,20 +35,77 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return dict(content)
 
 
+def _check_sums(path: Path) -> None:
+    """Compare the checksums in a checkpoint, which torch.load does not look at; older forms have none."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"a damaged file, in which {damaged} does not match its checksum")
+
+
 def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
     """Write a checkpoint so that ``path`` holds either the old file or the whole new one, even after a crash."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = _temporary(path)
     try:
-        with temporary.open("wb") as file:
+        # Left by a crash, it may be another name of a whole checkpoint: removed, never written into.
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:
             torch.save(dict(content), file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        _move(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError | RuntimeError):
-            raise InputError(f"{path}: expected to write a checkpoint, got {error}") from None
+            raise InputError(f"{path}: expected to write a checkpoint, got {_cause(error)}") from None
         raise
+
+
+def give_name(source: Path, path: Path) -> None:
+    """Make ``path`` a second name of a whole file, at once; a copy where the file system has no hard links."""
+    if path.exists() and path.samefile(source):
+        return
+    temporary = _temporary(path)
+    try:
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        _move(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: expected to write a checkpoint, got {error}") from None
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what writing left when it was killed."""
+    for path in folder.glob(".*.pth.tar.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Replace ``path``, and put the folder's new entry on the disk too."""
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What went wrong first: torch.save reports a failed write as a failure of its own."""
+    while isinstance(error, RuntimeError) and error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def load_state_dict(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ Also the names that settings choose from, which argument parsers and the network
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ PARAM_GROUPS = ("single", "tsn")
 AMP_TYPES = ("bf16", "fp16")
 ON_BAD_VIDEO = ("error", "skip")
 CLIP_SAMPLINGS = ("even", "random")
+# Settings that say how a run is started, not what it is.
+_OF_ONE_START = {"resume", "start_epoch", "evaluate", "tune_from", "pretrain"}
 
 
 def require(condition: bool, expected: str, got: object) -> None:
@@ -92,6 +95,9 @@ class TrainConfig:
     seed: int
     print_freq: int
     eval_freq: int
+    save_every: int | None
+    keep: int | None
+    skip_nonfinite: int
     root_log: Path
     root_model: Path
     suffix: str | None
@@ -109,6 +115,9 @@ class TrainConfig:
         require(self.workers >= 0, "--workers of at least 0", self.workers)
         require(self.print_freq >= 1, "--print-freq of at least 1", self.print_freq)
         require(self.eval_freq >= 1, "--eval-freq of at least 1", self.eval_freq)
+        require(self.save_every is None or self.save_every >= 1, "--save_every of at least 1", self.save_every)
+        require(self.keep is None or self.keep >= 1, "--keep of at least 1", self.keep)
+        require(self.skip_nonfinite >= 0, "--skip_nonfinite of at least 0", self.skip_nonfinite)
         require(self.seed >= 0, "--seed of at least 0", self.seed)
         _check_gpus(self.gpus)
         _check_reading(self.max_bad, self.clip_timeout)
@@ -233,6 +242,24 @@ def config_dict(config: Any) -> dict[str, Any]:
         return str(value) if isinstance(value, Path) else value
 
     return plain(asdict(config))
+
+
+def config_changes(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Settings that two runs share and that differ, ``epochs 60 -> 80``; both as ``config_dict`` gives them."""
+    changes = []
+    for name in now.keys() & saved.keys() - _OF_ONE_START:
+        old, new = saved[name], now[name]
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            changes += [f"{name}.{change}" for change in config_changes(old, new)]
+        elif old != new:
+            changes.append(f"{name} {_words(old)} -> {_words(new)}")
+    return sorted(changes)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_words, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ alone.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -15,6 +15,9 @@ from torch import nn
 
 from ops.errors import InputError
 from ops.logger import get_logger
+
+Result = TypeVar("Result")
+_host_group: Any = None  # for what no device knows; None: the default group
 
 
 def world_size() -> int:
@@ -28,6 +31,20 @@ def rank() -> int:
 
 def is_main() -> bool:
     return rank() == 0
+
+
+def is_launched() -> bool:
+    """Whether torchrun, which passes on the signals that it receives, started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def is_restart() -> bool:
+    """Whether torchrun started this process anew after one of its processes failed."""
+    return _restarts() > 0
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def pick_device(gpus: Sequence[int] | None) -> torch.device:
@@ -48,13 +65,18 @@ def pick_device(gpus: Sequence[int] | None) -> torch.device:
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Join the launcher's processes (NCCL on GPUs, gloo on CPUs), and leave them at the end."""
+    global _host_group
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
+    # torchrun keeps its store over restarts: without a name of their own, processes would find addresses of dead ones.
+    store, own_rank, size = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(f"restart_{_restarts()}", store)
     if device.type == "cuda":
-        dist.init_process_group("nccl", device_id=device)
+        dist.init_process_group("nccl", store=store, rank=own_rank, world_size=size, device_id=device)
+        _host_group = dist.new_group(backend="gloo")
     else:
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", store=store, rank=own_rank, world_size=size)
     try:
         yield
     finally:
@@ -102,13 +124,41 @@ def sum_over_processes(values: Sequence[float], device: torch.device) -> list[fl
     return total.tolist()
 
 
+def highest(value: int) -> int:
+    """The highest of all processes' values, without waiting for a device."""
+    if world_size() == 1:
+        return value
+    box = torch.tensor(value)
+    dist.all_reduce(box, dist.ReduceOp.MAX, group=_host_group)
+    return int(box)
+
+
+def from_all(item: Any) -> list[Any]:
+    """Every process's picklable ``item``, in the order of ranks."""
+    if world_size() == 1:
+        return [item]
+    items = [None] * world_size()
+    dist.all_gather_object(items, item, group=_host_group)
+    return items
+
+
+def on_main(function: Callable[[], Result]) -> Result:
+    """What ``function`` returns, or the InputError that it raises, on the first process: the same everywhere."""
+    outcome: tuple[Any, str | None] = (None, None)
+    if is_main():
+        try:
+            outcome = function(), None
+        except InputError as error:
+            outcome = None, str(error)
+    result, problem = from_main(outcome)
+    if problem is not None:
+        raise InputError(problem)
+    return result
+
+
 def merge_over_processes(items: dict[int, Any]) -> dict[int, Any]:
     """The entries of every process, in order of their keys."""
-    if world_size() == 1:
-        return items
-    boxes: list[Any] = [None] * world_size()
-    dist.all_gather_object(boxes, items)
-    return dict(sorted(entry for box in boxes for entry in box.items()))
+    return dict(sorted(entry for part in from_all(items) for entry in part.items()))
 
 
 def from_main(item: Any) -> Any:

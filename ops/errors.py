@@ -6,10 +6,15 @@ from collections.abc import Callable
 from typing import NoReturn
 
 EXIT_BAD_INPUT = 2
+EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class InputError(Exception):
     """Bad input: the message is one line that says what was expected, what came, and where."""
+
+
+class Stopped(Exception):  # noqa: N818 (no error)
+    """A signal asked the run to stop."""
 
 
 def fail(message: str) -> NoReturn:
@@ -21,11 +26,13 @@ def fail(message: str) -> NoReturn:
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Call a script's main; an InputError becomes one line and exit status 2."""
+    """Call a script's main; an InputError becomes one line and exit status 2, a saved and stopped run status 75."""
     try:
         main()
     except InputError as error:
         fail(str(error))
+    except Stopped:
+        sys.exit(EXIT_STOPPED)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 from ops.clip_watch import ClipWatch
 from ops.dataset import BrokenVideo, Clip, SampleKey, TestVideo, TestVideos, TrainClips
 from ops.errors import InputError
+from ops.interruption import shield_worker
 
 
 class Batch(NamedTuple):
@@ -135,6 +136,7 @@ def _build_loader(
         collate_fn=collate,
         num_workers=workers,
         pin_memory=device.type == "cuda",
+        worker_init_fn=shield_worker,
         generator=torch.Generator().manual_seed(0),  # its own, so that the workers' seeds cost the run no random number
         **options,
     )

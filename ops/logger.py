@@ -18,14 +18,29 @@ class _TerminalHandler(logging.Handler):
         sys.stdout.flush()
 
 
+class _Memory(logging.Handler):
+    """Keeps what is said before the log file is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
 def get_logger() -> logging.Logger:
     """The project's logger; silent until ``setup_logger`` has run."""
     return logging.getLogger(NAME)
 
 
 def setup_logger(is_main: bool, log_file: Path | None = None) -> logging.Logger:
-    """Send the log to the terminal and, appending, to ``log_file``; on other ranks only to nowhere."""
+    """Send the log to the terminal and, appending, to ``log_file``; on other ranks only to nowhere.
+
+    What was said since an earlier call without a file goes into the file too.
+    """
     logger = get_logger()
+    said = [record for handler in logger.handlers if isinstance(handler, _Memory) for record in handler.records]
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
@@ -35,11 +50,12 @@ def setup_logger(is_main: bool, log_file: Path | None = None) -> logging.Logger:
         logger.addHandler(logging.NullHandler())
         return logger
     handlers: list[logging.Handler] = [_TerminalHandler()]
-    if log_file is not None:
-        handlers.append(logging.FileHandler(log_file, mode="a", encoding="utf-8"))
+    handlers.append(_Memory() if log_file is None else logging.FileHandler(log_file, mode="a", encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         logger.addHandler(handler)
+    for record in said:
+        handlers[-1].handle(record)
     return logger
 
 

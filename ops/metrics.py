@@ -1,5 +1,9 @@
 """Top-k counts and running averages."""
 
+from collections.abc import Sequence
+
+import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -15,6 +19,22 @@ def topk_hits(logits: Tensor, labels: Tensor, topk: tuple[int, ...] = (1, 5)) ->
     ranked = logits.topk(depth, dim=1).indices  # (N, depth)
     hits = ranked == labels[:, None]  # (N, depth)
     return [hits[:, :k].any(dim=1).sum() for k in topk]
+
+
+def score_sums(logits: Tensor, labels: Tensor, loss: Tensor) -> Tensor:
+    """Sums of loss, top-1, top-5 and videos, shape (4,), on the device."""
+    if logits.dim() == 3:
+        logits = logits.mean(dim=1)  # (N, K)
+    top1, top5 = topk_hits(logits.float(), labels)
+    count = torch.full_like(loss, len(labels), dtype=torch.float64)
+    return torch.stack([loss.double() * count, top1.double(), top5.double(), count])
+
+
+def score_means(sums: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Mean loss, and top-1 and top-5 in percent, of sums (4,)."""
+    loss, top1, top5, count = (float(s) for s in sums)
+    count = max(count, 1.0)
+    return {"loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
 
 
 class RunningMean:

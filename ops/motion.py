@@ -199,7 +199,11 @@ class TemporalShift(nn.Module):
         """The shift of ``x``, or of ``x * gate`` with a gate (N*T, C, 1, 1): the product itself is never made."""
         clip = x.unflatten(0, (-1, self.num_segments))  # (N, T, C, H, W)
         before, now, after = self.weight.to(x.dtype)[:, 0, :, None, None].unbind(1)  # (C, 1, 1) each
-        gates = x.new_ones(()).expand(*clip.shape[:3], 1, 1) if gate is None else gate.to(x.dtype).unflatten(0, clip.shape[:2])
+        gates = (
+            x.new_ones(()).expand(*clip.shape[:3], 1, 1)
+            if gate is None
+            else gate.to(x.dtype).unflatten(0, clip.shape[:2])
+        )
         out = clip * (now * gates)
         out[:, 1:].addcmul_(clip[:, :-1], before * gates[:, :-1])
         out[:, :-1].addcmul_(clip[:, 1:], after * gates[:, 1:])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import SGD
 
@@ -33,8 +34,24 @@ def parameter_groups(model: nn.Module, kind: str, weight_decay: float) -> list[d
 
 
 def build_optimizer(model: nn.Module, kind: str, lr: float, momentum: float, weight_decay: float) -> SGD:
-    """SGD with momentum over ``parameter_groups``."""
-    return SGD(parameter_groups(model, kind, weight_decay), lr=lr, momentum=momentum)
+    """SGD with momentum over ``parameter_groups``; fused, so that ``found_inf`` can hold back a step on the device."""
+    optimizer = SGD(parameter_groups(model, kind, weight_decay), lr=lr, momentum=momentum, fused=True)
+    if momentum:
+        for parameter in model.parameters():  # a first step that is held back would leave them undefined
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
+
+
+def load_optimizer(optimizer: SGD, state: dict[str, Any]) -> None:
+    """Take over a saved state, but for the settings (weight decay, momentum), which the command line may change.
+
+    Raises:
+        ValueError, KeyError, RuntimeError: the state is of other parameters.
+    """
+    now = optimizer.state_dict()["param_groups"]
+    if [len(g["params"]) for g in now] != [len(g["params"]) for g in state["param_groups"]]:
+        raise ValueError(f"{len(state['param_groups'])} groups of other sizes")
+    optimizer.load_state_dict({**state, "param_groups": now})
 
 
 def set_learning_rate(optimizer: SGD, lr: float) -> None:

@@ -133,10 +133,14 @@ def _train_parser() -> argparse.ArgumentParser:
     add("--channels_last", action="store_true")
     add("--compile", action="store_true", help="torch.compile the network")
     add("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # from torch.distributed.launch
-    add("--resume", metavar="CHECKPOINT|auto", help="go on from there; auto: from last.pth.tar, if there is one")
+    add("--resume", metavar="CHECKPOINT|auto", help="go on from there; auto: from the run's newest whole one, if any")
     add("-e", "--evaluate", action="store_true", help="only validate the checkpoint of --resume")
     add("-p", "--print-freq", type=int, default=20, metavar="STEPS")
     add("--eval-freq", type=int, default=1, metavar="EPOCHS")
+    add("--save_every", type=int, metavar="STEPS", help="write last.pth.tar inside an epoch too (default: after it)")
+    add("--keep", type=int, metavar="N", help="newest N_epoch_ckpt.pth.tar that stay (default: all)")
+    add("--skip_nonfinite", type=int, default=0, metavar="N",
+        help="steps that may be left out because of a non-finite loss or gradient (default: %(default)s)")  # fmt: skip
     add("--root_log", type=Path, default=Path("log"), metavar="DIR")
     add("--root_model", type=Path, default=Path("checkpoint"), metavar="DIR")
     add("--suffix", metavar="NAME", help="ends the run's folder name")

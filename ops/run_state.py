@@ -7,24 +7,46 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim import SGD
 
 from ops import distributed
 from ops.bad_videos import BadVideos
-from ops.checkpoint import is_reference, load_state_dict, load_weights, read_checkpoint, tune_from, write_checkpoint
-from ops.config import TrainConfig, config_dict
+from ops.checkpoint import (
+    is_reference,
+    load_state_dict,
+    load_weights,
+    read_checkpoint,
+    remove_temporaries,
+    tune_from,
+)
+from ops.config import TrainConfig, config_changes, config_dict
 from ops.dataset import VideoRecord, VideoSource, check_first_video, read_list
 from ops.errors import InputError
 from ops.loaders import TrainBatchSampler
 from ops.logger import get_logger, setup_logger
 from ops.measurement import Checkpoint
 from ops.models import MSN, build_model, use_channels_last
-from ops.optim import build_optimizer
+from ops.nonfinite import FiniteUpdates
+from ops.optim import build_optimizer, load_optimizer
 from ops.precision import grad_scaler
+from ops.run_folder import (
+    BEST,
+    LAST,
+    drop_epochs,
+    epoch_name,
+    find_checkpoint,
+    name_again,
+    position_of,
+    refuse_other_run,
+    write_run,
+)
 from ops.video_reader import choose_decoder
 
-LAST = "last.pth.tar"
-BEST = "best.pth.tar"
+# What decides the order of samples within an epoch, as errors call it.
+_ORDER_NAMES = {
+    "global_batch_size": "a global batch (--batch-size x processes x --accumulate) of",
+    "seed": "--seed",
+    "num_videos": "a training list of",
+}
 
 
 @dataclass
@@ -33,13 +55,17 @@ class Position:
 
     Args:
         epoch: epochs done.
-        step: steps done of the epoch that follows them.
+        step: steps done of the epoch that follows them; all of them: what is left of it is its validation.
         best_top1: best validation so far, in percent; None before the first.
+        best_epoch: epochs that were done then.
+        left_out_steps: steps done that left out their update, because something was not finite.
     """
 
     epoch: int = 0
     step: int = 0
     best_top1: float | None = None
+    best_epoch: int | None = None
+    left_out_steps: int = 0
 
 
 class Evaluation:
@@ -96,6 +122,8 @@ class TrainingRun(Evaluation):
             self.model, config.param_groups, config.lr, config.momentum, config.weight_decay
         )
         self.scaler = grad_scaler(device, config.amp)
+        names = [record.path for record in train_records]
+        self.updates = FiniteUpdates(self.model, self.optimizer, self.scaler, names, config.skip_nonfinite)
         self.position = Position(epoch=config.start_epoch or 0)
         if self.checkpoint is not None:
             self._resume(self.checkpoint)
@@ -103,37 +131,72 @@ class TrainingRun(Evaluation):
         _open_folders(config)
 
     def _resume(self, path: Path) -> None:
+        config, log = self.config, get_logger()
         if is_reference(load_state_dict(self.loaded, str(path))):
             raise InputError(
                 f"{path}: expected a checkpoint of this project to resume, got one of the published reference, which "
                 f"cannot resume this optimiser; pass it as --tune_from to start from its weights"
             )
-        saved = self.loaded.get("position")
-        if not isinstance(saved, dict) or "optimizer" not in self.loaded:
-            raise InputError(
-                f"{path}: expected a checkpoint with an optimiser, got weights only; pass it as --tune_from"
-            )
-        self.position = Position(saved["epoch"], saved["step"], saved["best_top1"])
-        if self.config.start_epoch is not None:
-            self.position.epoch, self.position.step = self.config.start_epoch, 0
-        if self.position.step and saved["global_batch_size"] != self.sampler.global_batch_size:
-            raise InputError(
-                f"{path}: expected a global batch of {saved['global_batch_size']} videos to go on inside an epoch, got "
-                f"{self.sampler.global_batch_size} (--batch-size x processes x --accumulate)"
-            )
+        epoch, step = position_of(self.loaded, path)
+        saved = self.loaded["position"]
+        self.position = Position(
+            epoch, step, saved.get("best_top1"), saved.get("best_epoch"), saved.get("left_out_steps", 0)
+        )
+        went_on = distributed.is_restart() and path.parent == config.model_dir and epoch >= (config.start_epoch or 0)
+        if config.start_epoch is not None and not went_on:
+            self.position.epoch, self.position.step = config.start_epoch, 0
+        if not (config.resume == "auto" or distributed.is_restart()) or config.start_epoch is not None:
+            place = (self.position.epoch, self.position.step)
+            distributed.on_main(lambda: refuse_other_run(config.model_dir, path, place))
+        for name, now in self._order().items():
+            if self.position.step and saved.get(name, now) != now:
+                raise InputError(
+                    f"{path}: expected {_ORDER_NAMES[name]} {saved[name]} to go on inside an epoch, got {now}"
+                )
         try:
-            self.optimizer.load_state_dict(_with_settings_of_now(self.loaded["optimizer"], self.optimizer))
+            load_optimizer(self.optimizer, self.loaded["optimizer"])
             if self.scaler.is_enabled() and self.loaded.get("scaler"):
                 self.scaler.load_state_dict(self.loaded["scaler"])
         except (ValueError, KeyError, RuntimeError) as error:
             raise InputError(f"{path}: expected an optimiser of --param_groups like now, got {error}") from None
-        get_logger().info("resuming %s: %d epochs and %d steps done", path, self.position.epoch, self.position.step)
+        log.info("resuming %s: %d epochs and %d steps done", path, self.position.epoch, self.position.step)
+        was = self.loaded.get("config")
+        changes = config_changes(was, config_dict(config)) if isinstance(was, dict) else []
+        if changes:
+            log.info("settings changed since then: %s", ", ".join(changes))
+        if config.resume == "auto" and config.start_epoch is None:
+            distributed.on_main(lambda: name_again(path, self._names()))
 
-    def save(self, *names: str) -> None:
-        """Write the run's state under each of ``names``, on the first process."""
-        if not distributed.is_main():
-            return
-        position = {**vars(self.position), "global_batch_size": self.sampler.global_batch_size}
+    def _order(self) -> dict[str, int]:
+        """What decides the order of samples within an epoch."""
+        sampler = self.sampler
+        return {
+            "global_batch_size": sampler.global_batch_size,
+            "seed": sampler.seed,
+            "num_videos": sampler.num_videos,
+        }
+
+    def _names(self) -> tuple[str, ...]:
+        """What the run's state is called, beside last.pth.tar."""
+        position = self.position
+        if position.step or not position.epoch:
+            return ()
+        best = (BEST,) if position.epoch == position.best_epoch else ()
+        return (epoch_name(position.epoch), *best)
+
+    def check_updates(self) -> None:
+        """Count the updates that were left out because something was not finite; too many are an error."""
+        position = self.position
+        position.left_out_steps = self.updates.check(self.sampler.steps_per_epoch, position.left_out_steps)
+
+    def save(self) -> tuple[str, ...]:
+        """Write the run's state, on the first process; returns its names. Every process must call this."""
+        self.check_updates()
+        names = self._names()
+        distributed.on_main(lambda: self._write(names))
+        return (*names, LAST)
+
+    def _write(self, names: tuple[str, ...]) -> None:
         content = {
             "state_dict": self.model.state_dict(),
             "arch": self.config.model.arch,
@@ -141,11 +204,12 @@ class TrainingRun(Evaluation):
             "best_prec1": self.position.best_top1,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "position": position,
+            "position": {**vars(self.position), **self._order()},
             "config": config_dict(self.config),
         }
-        for name in names:
-            write_checkpoint(content, self.config.model_dir / name)
+        write_run(self.config.model_dir, content, names)
+        if self.config.keep is not None:
+            drop_epochs(self.config.model_dir, self.config.keep)
 
 
 def open_list(config: TrainConfig, path: Path) -> list[VideoRecord]:
@@ -158,19 +222,6 @@ def open_list(config: TrainConfig, path: Path) -> list[VideoRecord]:
 def bad_videos(config: TrainConfig, path: Path, source: VideoSource) -> BadVideos:
     """What is to become of the broken videos of a list."""
     return BadVideos(path, len(source.records), config.on_bad_video == "skip", config.max_bad)
-
-
-def find_checkpoint(config: TrainConfig) -> Path | None:
-    """The checkpoint that ``--resume`` means; a fresh run refuses a folder that holds another's."""
-    last = config.model_dir / LAST
-    if config.resume == "auto":
-        return last if last.is_file() else None
-    if config.resume is None and last.exists():
-        raise InputError(
-            f"{config.model_dir}: expected no earlier run, got its {LAST}; pass --resume auto to go on with it or "
-            f"--suffix NAME for a run of another name"
-        )
-    return None if config.resume is None else Path(config.resume)
 
 
 def build_network(config: TrainConfig, resuming: bool) -> MSN:
@@ -195,14 +246,6 @@ def build_network(config: TrainConfig, resuming: bool) -> MSN:
     return network
 
 
-def _with_settings_of_now(state: dict[str, Any], optimizer: SGD) -> dict[str, Any]:
-    """An optimiser's state with the settings of now (weight decay, momentum), which the command line may change."""
-    now = optimizer.state_dict()["param_groups"]
-    if [len(g["params"]) for g in now] != [len(g["params"]) for g in state["param_groups"]]:
-        raise ValueError(f"{len(state['param_groups'])} groups of other sizes")
-    return {**state, "param_groups": now}
-
-
 def _open_folders(config: TrainConfig) -> None:
     """Create the run's folders, its log and its settings file."""
     if distributed.is_main():
@@ -213,6 +256,7 @@ def _open_folders(config: TrainConfig) -> None:
                 (folder / ".writable").unlink()
             except OSError as error:
                 raise InputError(f"{folder}: expected a folder to write to, got {error.strerror}") from None
+        remove_temporaries(config.model_dir)
         (config.log_dir / "config.json").write_text(json.dumps(config_dict(config), indent=2) + "\n")
         setup_logger(True, config.log_dir / "log.txt")
     distributed.barrier()

@@ -5,7 +5,8 @@ Everything random follows from (seed, epoch, step, rank) or (seed, epoch, video)
 resumes draws what it would have drawn.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -17,15 +18,17 @@ from tqdm import tqdm
 
 from ops import distributed
 from ops.dataset import TestVideos, TrainClips
-from ops.errors import InputError
+from ops.errors import InputError, Stopped
+from ops.interruption import StopRequest
 from ops.loaders import Batch, ClipLoader, train_loader, validation_loader
 from ops.logger import get_logger, show_bars
 from ops.measurement import Checkpoint, Measurement
-from ops.metrics import topk_hits
+from ops.metrics import score_means, score_sums
 from ops.optim import freeze_batch_norms, set_learning_rate
 from ops.precision import autocast
 from ops.progress import Clock, duration
-from ops.run_state import BEST, LAST, Evaluation, TrainingRun
+from ops.run_folder import LAST, epoch_name
+from ops.run_state import Evaluation, TrainingRun
 from ops.sampling import FrameSampler
 from ops.transforms import TestTransform, TrainTransform, test_scale
 
@@ -45,33 +48,36 @@ def fit(run: TrainingRun) -> None:
         run.sampler.global_batch_size, config.batch_size, distributed.world_size(), config.accumulate,
     )  # fmt: skip
     writer = SummaryWriter(str(config.log_dir)) if distributed.is_main() else None
+    stop = StopRequest()
     try:
         if position.epoch >= config.epochs:
             log.info("nothing to train: %d of %d epochs are done", position.epoch, config.epochs)
             validate(run, val_loader)
+        stop.listen()
         while position.epoch < config.epochs:
-            train_one_epoch(run, network, loader, writer)
-            position.epoch, position.step = position.epoch + 1, 0
-            distributed.sync_buffers(run.model)
-            names = [f"{position.epoch}_epoch_ckpt.pth.tar", LAST]
-            if position.epoch % config.eval_freq == 0 or position.epoch == config.epochs:
-                run.measured = Checkpoint(names[0], position.epoch)
-                results = validate(run, val_loader)
-                _write_scalars(writer, "val", results, position.epoch)
-                if position.best_top1 is None or results["top1"] > position.best_top1:
-                    position.best_top1 = results["top1"]
-                    names.insert(1, BEST)
-            run.save(*names)
-            log.info("saved %s in %s", ", ".join(names), config.model_dir)
+            train_one_epoch(run, network, loader, writer, stop)
+            finish_epoch(run, val_loader, writer, stop)
+            log.info("saved %s in %s", ", ".join(run.save()), config.model_dir)
+    except Stopped as signal:
+        run.save()
+        log.warning(
+            "stopped by %s: %d epochs and %d steps are saved in %s; --resume auto goes on from there",
+            signal, position.epoch, position.step, config.model_dir / LAST,
+        )  # fmt: skip
+        raise
     finally:
         if writer is not None:
             writer.close()
 
 
 def train_one_epoch(
-    run: TrainingRun, network: nn.Module, loader: ClipLoader, writer: SummaryWriter | None
+    run: TrainingRun, network: nn.Module, loader: ClipLoader, writer: SummaryWriter | None, stop: StopRequest
 ) -> dict[str, float]:
-    """Train from the run's position to the end of its epoch; returns loss, top1 and top5 of what was seen."""
+    """Train from the run's position to the end of its epoch; returns loss, top1 and top5 of what was seen.
+
+    Raises:
+        Stopped: before a step, with the run as the steps before have left it.
+    """
     config, position, steps = run.config, run.position, run.sampler.steps_per_epoch
     schedule = config.schedule(steps)
     run.sampler.set_position(position.epoch, position.step)
@@ -91,26 +97,31 @@ def train_one_epoch(
             set_learning_rate(run.optimizer, lr)
             _seed_step(config.seed, position.epoch, position.step)
             clock.start()
+            stop.check()
             sums += train_step(run, network, batches, clock)
             clock.stop()
             position.step += 1
             bar.update()
+            if config.save_every is not None and position.step % config.save_every == 0:
+                run.save()
             if position.step % config.print_freq == 0 or position.step == steps:
                 run.train_bad.gather()
+                run.check_updates()
                 window = np.array(distributed.sum_over_processes(sums.tolist(), run.device))
-                results = {**_means(window), "lr": lr}
+                results = {**score_means(window), "lr": lr}
                 bar.set_postfix_str(f"loss {results['loss']:.4f}, top-1 {results['top1']:.1f} %", refresh=False)
                 _report(run, results, clock, writer)
                 epoch_sums += window
                 sums.zero_()
                 clock = Clock()
-    return _means(epoch_sums)
+    return score_means(epoch_sums)
 
 
 def train_step(run: TrainingRun, network: nn.Module, batches: Iterator[Batch], clock: Clock) -> Tensor:
     """One update of the weights; returns this process's sums of loss, top-1, top-5 and videos, shape (4,)."""
-    config = run.config
+    config, position = run.config, run.position
     sums = torch.zeros(4, dtype=torch.float64, device=run.device)
+    run.updates.begin()
     run.optimizer.zero_grad(set_to_none=True)
     for number, batch in enumerate(islice(batches, config.accumulate), 1):
         run.train_bad.add(batch.broken)
@@ -122,15 +133,29 @@ def train_step(run: TrainingRun, network: nn.Module, batches: Iterator[Batch], c
             with autocast(run.device, config.amp):
                 logits = network(clips)  # (N, K) or (N, T, K)
                 loss = clip_loss(logits, labels, config.loss_type)
-            run.scaler.scale(loss / config.accumulate).backward()
-        sums += _count(logits.detach(), labels, loss.detach())
+            run.scaler.scale(run.updates.admit(loss, batch.videos) / config.accumulate).backward()
+        sums += torch.where(loss.isfinite(), score_sums(logits.detach(), labels, loss.detach()), 0.0)
         clock.work_done()
-    if config.clip_gradient is not None:
-        run.scaler.unscale_(run.optimizer)
-        nn.utils.clip_grad_norm_(run.model.parameters(), config.clip_gradient)
-    run.scaler.step(run.optimizer)
-    run.scaler.update()
+    run.updates.update(position.epoch * run.sampler.steps_per_epoch + position.step, config.clip_gradient)
     return sums
+
+
+def finish_epoch(run: TrainingRun, loader: ClipLoader, writer: SummaryWriter | None, stop: StopRequest) -> None:
+    """Validate what an epoch's steps have trained, where that is due, and count the epoch as done.
+
+    Raises:
+        Stopped: before the epoch counts as done.
+    """
+    config, position = run.config, run.position
+    epoch = position.epoch + 1
+    distributed.sync_buffers(run.model)
+    if epoch % config.eval_freq == 0 or epoch == config.epochs:
+        run.measured = Checkpoint(epoch_name(epoch), epoch)
+        results = validate(run, loader, stop)
+        _write_scalars(writer, "val", results, epoch)
+        if position.best_top1 is None or results["top1"] > position.best_top1:
+            position.best_top1, position.best_epoch = results["top1"], epoch
+    position.epoch, position.step = epoch, 0
 
 
 def clip_loss(logits: Tensor, labels: Tensor, loss_type: str) -> Tensor:
@@ -147,30 +172,34 @@ def evaluate(state: Evaluation) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def validate(state: Evaluation, loader: ClipLoader) -> dict[str, float]:
+def validate(state: Evaluation, loader: ClipLoader, stop: StopRequest | None = None) -> dict[str, float]:
     """Every video of the validation list once, one centre crop of one clip; returns loss, top1 and top5.
 
     Broken videos that are skipped do not count; how many videos did stands beside the accuracy.
+
+    Raises:
+        Stopped: ``stop`` was asked for.
     """
     config, device = state.config, state.device
     state.model.eval()
     sums = torch.zeros(4, dtype=torch.float64, device=device)
     total, hidden = len(loader), not show_bars()
+    longest = math.ceil(len(state.val_source.records) / (config.batch_size * distributed.world_size()))
     bar = tqdm(total=total, desc="validation", unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
     with bar, loader.guard():
-        for batch in loader:
+        for batch in loader if stop is None else stop.checking(loader, longest):
             state.val_bad.add(batch.broken)
             if batch.videos:
                 clips, labels = _to_device(batch, device)
                 with autocast(device, config.amp):
                     logits = state.model(clips)
-                sums += _count(logits, labels, clip_loss(logits, labels, config.loss_type))
+                sums += score_sums(logits, labels, clip_loss(logits, labels, config.loss_type))
             bar.update()
     state.val_bad.gather()
     totals = distributed.sum_over_processes(sums.tolist(), device)
     if totals[3] == 0:
         raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
-    results = _means(totals)
+    results = score_means(totals)
     measurement = Measurement(
         dataset=config.dataset.name,
         video_list=config.dataset.val_list.name,
@@ -223,22 +252,6 @@ def _seed_step(seed: int, epoch: int, step: int) -> None:
 def _to_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
     assert batch.pixels is not None
     return batch.pixels.to(device, non_blocking=True), batch.labels.to(device, non_blocking=True)
-
-
-def _count(logits: Tensor, labels: Tensor, loss: Tensor) -> Tensor:
-    """Sums of loss, top-1, top-5 and videos, shape (4,), on the device."""
-    if logits.dim() == 3:
-        logits = logits.mean(dim=1)  # (N, K)
-    top1, top5 = topk_hits(logits.float(), labels)
-    count = torch.tensor(float(len(labels)), dtype=torch.float64, device=loss.device)
-    return torch.stack([loss.double() * count, top1.double(), top5.double(), count])
-
-
-def _means(sums: Sequence[float] | np.ndarray) -> dict[str, float]:
-    """Mean loss, and top-1 and top-5 in percent, of sums (4,)."""
-    loss, top1, top5, count = (float(s) for s in sums)
-    count = max(count, 1.0)
-    return {"loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
 
 
 def _report(run: TrainingRun, results: dict[str, float], clock: Clock, writer: SummaryWriter | None) -> None:

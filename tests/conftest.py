@@ -14,10 +14,16 @@ SMALL_TRAINING = (
 )  # fmt: skip
 
 
+def environment_of_runs() -> dict[str, str]:
+    """One thread, no GPU."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("MSN_REAL_VIDEOS", None)
+    return environment
+
+
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     """Run a command in ``cwd`` with the repository importable; output as text."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **environment}
-    env.pop("MSN_REAL_VIDEOS", None)
+    env = {**environment_of_runs(), **environment}
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
 
 
@@ -26,10 +32,17 @@ def run_script(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedP
     return run(sys.executable, str(REPOSITORY / script), *arguments, cwd=cwd)
 
 
-def torchrun(processes: int, script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    """Run a script under torchrun on this machine, on a free port."""
-    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}")
-    return run(*launcher, str(REPOSITORY / script), *arguments, cwd=cwd)
+def torchrun_command(processes: int, script: str, *arguments: str, max_restarts: int = 0) -> list[str]:
+    """Runs a script under torchrun on this machine, on a free port."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    return [*launcher, f"--max-restarts={max_restarts}", str(REPOSITORY / script), *arguments]
+
+
+def torchrun(
+    processes: int, script: str, *arguments: str, cwd: Path, max_restarts: int = 0
+) -> subprocess.CompletedProcess:
+    """Run a script under torchrun."""
+    return run(*torchrun_command(processes, script, *arguments, max_restarts=max_restarts), cwd=cwd)
 
 
 def succeeded(result: subprocess.CompletedProcess) -> str:
