@@ -293,9 +293,10 @@ class Batch:
         started = time.monotonic()
         interrupted = False
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        results = run_tasks(plan.todo, FinishItem(self.write), args.jobs, args.timeout)
         with progress_bar(len(plan.todo), "video") as progress:
             try:
-                with contextlib.closing(run_tasks(plan.todo, FinishItem(self.write), args.jobs, args.timeout)) as results:
+                with contextlib.closing(results):
                     for result in results:
                         if isinstance(result, Done):
                             done[result.name] = result.result
