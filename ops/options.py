@@ -98,6 +98,8 @@ def _train_parser() -> argparse.ArgumentParser:
     add("-b", "--batch-size", type=int, default=8, metavar="N", help="videos a batch, per process")
     add("--accumulate", type=int, default=1, metavar="K", help="batches an optimiser step")
     add("--lr", "--learning-rate", type=float, default=0.01)
+    add("--lr_batch_size", type=int, metavar="N",
+        help="videos a step that --lr is meant for; it is scaled to those there are (default: no scaling)")  # fmt: skip
     add("--lr_scheduler", default="step", choices=SCHEDULES)
     add("--lr_steps", type=float, nargs="+", default=[30, 45, 55], metavar="EPOCH")
     add("--lr_decay_rate", type=float, default=0.1)
