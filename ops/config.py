@@ -70,6 +70,7 @@ class TrainConfig:
     batch_size: int
     accumulate: int
     lr: float
+    lr_batch_size: int | None
     lr_scheduler: str
     lr_steps: tuple[float, ...]
     lr_decay_rate: float
@@ -107,6 +108,8 @@ class TrainConfig:
         require(self.batch_size >= 1, "--batch-size of at least 1", self.batch_size)
         require(self.accumulate >= 1, "--accumulate of at least 1", self.accumulate)
         require(self.lr > 0, "--lr above 0", self.lr)
+        require(self.lr_batch_size is None or self.lr_batch_size >= 1, "--lr_batch_size of at least 1",
+                 self.lr_batch_size)  # fmt: skip
         require(self.weight_decay >= 0, "--wd of at least 0", self.weight_decay)
         require(0 <= self.momentum < 1, "--momentum from 0 to below 1", self.momentum)
         require(self.clip_gradient is None or self.clip_gradient > 0, "--gd above 0", self.clip_gradient)
@@ -124,7 +127,7 @@ class TrainConfig:
         require(self.start_epoch is None or 0 <= self.start_epoch < self.epochs, "--start-epoch below --epochs",
                  self.start_epoch)  # fmt: skip
         require(not self.evaluate or self.resume is not None, "--resume CHECKPOINT with --evaluate", "none")
-        require(not (self.tune_from and self.resume), "either --tune_from or --resume", "both")
+        require(not self.tune_from or self.resume in (None, "auto"), "either --tune_from or --resume FILE", "both")
         _check_pictures(self.input_size, self.dense_sample, (self.model.num_segments,))
 
     @property
@@ -142,10 +145,14 @@ class TrainConfig:
     def model_dir(self) -> Path:
         return self.root_model / self.run_name
 
-    def schedule(self, iters_per_epoch: int) -> LRSchedule:
+    def scaled_lr(self, global_batch_size: int) -> float:
+        """The learning rate for steps of so many videos, by the linear rule of Goyal et al., 2017."""
+        return self.lr * global_batch_size / (self.lr_batch_size or global_batch_size)
+
+    def schedule(self, iters_per_epoch: int, global_batch_size: int) -> LRSchedule:
         return LRSchedule(
             kind=self.lr_scheduler,
-            base_lr=self.lr,
+            base_lr=self.scaled_lr(global_batch_size),
             epochs=self.epochs,
             iters_per_epoch=iters_per_epoch,
             milestones=self.lr_steps,

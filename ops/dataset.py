@@ -32,11 +32,19 @@ class VideoRecord:
     label: int
 
 
-def read_list(path: Path, spec: DatasetSpec) -> list[VideoRecord]:
-    """The videos of a list file, in order.
+class ListLine(NamedTuple):
+    """A line of a list file, by its number from 1: ``text`` as it stands, its video, or what is wrong with it."""
+
+    number: int
+    text: str
+    video: VideoRecord | ValueError
+
+
+def parse_list(path: Path, spec: DatasetSpec) -> list[ListLine]:
+    """The lines of a list file that are not blank, in order, whether they are right or wrong.
 
     Raises:
-        InputError: the file is missing or empty, or a line (named) is not of the data set's form.
+        InputError: the file is missing or empty.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -44,23 +52,34 @@ def read_list(path: Path, spec: DatasetSpec) -> list[VideoRecord]:
         raise InputError(f"{path}: expected a list of videos, got {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected a list in UTF-8, got {error}") from None
-    parse = _parse_frames_line if spec.storage == "frames" else _parse_videos_line
-    records = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            record = parse(line.strip(), spec)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: {error}") from None
-        if not 0 <= record.label < spec.num_classes:
-            raise InputError(
-                f"{path}, line {number}: expected a label in 0..{spec.num_classes - 1}, got {record.label}"
-            )
-        records.append(record)
-    if not records:
+    found = [ListLine(n, text, _parse_line(text.strip(), spec)) for n, text in enumerate(lines, 1) if text.strip()]
+    if not found:
         raise InputError(f"{path}: expected at least one video, got an empty list")
+    return found
+
+
+def read_list(path: Path, spec: DatasetSpec) -> list[VideoRecord]:
+    """The videos of a list file, in order.
+
+    Raises:
+        InputError: the file is missing or empty, or a line (named) is not of the data set's form.
+    """
+    records = []
+    for number, _, video in parse_list(path, spec):
+        if isinstance(video, ValueError):
+            raise InputError(f"{path}, line {number}: {video}")
+        records.append(video)
     return records
+
+
+def _parse_line(line: str, spec: DatasetSpec) -> VideoRecord | ValueError:
+    try:
+        record = (_parse_frames_line if spec.storage == "frames" else _parse_videos_line)(line, spec)
+    except ValueError as error:
+        return error
+    if not 0 <= record.label < spec.num_classes:
+        return ValueError(f"expected a label in 0..{spec.num_classes - 1}, got {record.label}")
+    return record
 
 
 def _parse_frames_line(line: str, spec: DatasetSpec) -> VideoRecord:

@@ -252,6 +252,12 @@ def _load_toml(path: Path) -> Mapping[str, Any]:
         raise InputError(f"{path}: expected TOML, got {error}") from None
 
 
+def configured_name(path: Path) -> str | None:
+    """The name that a TOML file gives its data set, if it gives one."""
+    name = _load_toml(path).get("name")
+    return name if isinstance(name, str) else None
+
+
 def _toml_fields(path: Path, name: str) -> dict[str, Any]:
     """Fields that a TOML file gives; its relative paths are relative to its folder."""
     table = dict(_load_toml(path))

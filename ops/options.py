@@ -22,7 +22,7 @@ from ops.config import (
     TrainConfig,
     require,
 )
-from ops.dataset_config import BUILT_IN, STORAGES, DatasetOptions, DatasetSpec, resolve_dataset, with_val_list
+from ops.dataset_config import BUILT_IN, STORAGES, DatasetOptions, resolve_dataset, with_val_list
 from ops.errors import InputError
 from ops.lr_scheduler import SCHEDULES
 from ops.video_reader import DECODERS
@@ -43,7 +43,8 @@ def _motion(text: str) -> tuple[str, ...]:
     return tuple(m for m in MOTION_MODULES if m in chosen)
 
 
-def _add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
+def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that say what differs from a data set's built-in entry."""
     group = parser.add_argument_group("data set", "the positional name, and what differs from its built-in entry")
     group.add_argument("--dataset_config", metavar="FILE.toml", help="data set description (docs/datasets.md)")
     group.add_argument("--root_path", metavar="DIR", help="folder that relative paths in lists are joined to")
@@ -66,20 +67,19 @@ def _add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop where a worker reads one video for longer; 0: never (default: %(default)s)")  # fmt: skip
 
 
-def _dataset(args: argparse.Namespace) -> DatasetSpec:
-    return resolve_dataset(
-        DatasetOptions(
-            name=args.dataset,
-            root_path=args.root_path,
-            train_list=args.train_list,
-            val_list=args.val_list,
-            num_class=args.num_class,
-            class_names=args.class_names,
-            image_tmpl=args.image_tmpl,
-            storage=args.storage,
-            split=args.split,
-            dataset_config=args.dataset_config,
-        )
+def dataset_options(args: argparse.Namespace) -> DatasetOptions:
+    """What the options of ``add_dataset_arguments`` and the name ``dataset`` say."""
+    return DatasetOptions(
+        name=args.dataset,
+        root_path=args.root_path,
+        train_list=args.train_list,
+        val_list=args.val_list,
+        num_class=args.num_class,
+        class_names=args.class_names,
+        image_tmpl=args.image_tmpl,
+        storage=args.storage,
+        split=args.split,
+        dataset_config=args.dataset_config,
     )
 
 
@@ -88,7 +88,7 @@ def _train_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("dataset", help=f"{', '.join(BUILT_IN)}, or one described by the options below")
     add("modality", choices=("RGB", "Flow", "RGBDiff"), help="RGB")
-    _add_dataset_arguments(parser)
+    add_dataset_arguments(parser)
     _add_reading_arguments(parser)
 
     add = parser.add_argument_group("model").add_argument
@@ -109,6 +109,8 @@ def _train_parser() -> argparse.ArgumentParser:
     add("-b", "--batch-size", type=int, default=8, metavar="N", help="videos a batch, per process")
     add("--accumulate", type=int, default=1, metavar="K", help="batches an optimiser step")
     add("--lr", "--learning-rate", type=float, default=0.01)
+    add("--lr_batch_size", type=int, metavar="N",
+        help="videos a step that --lr is meant for; it is scaled to those there are (default: no scaling)")  # fmt: skip
     add("--lr_scheduler", default="step", choices=SCHEDULES)
     add("--lr_steps", type=float, nargs="+", default=[30, 45, 55], metavar="EPOCH")
     add("--lr_decay_rate", type=float, default=0.1)
@@ -156,7 +158,7 @@ def parse_train(argv: Sequence[str] | None = None) -> TrainConfig:
     return TrainConfig(
         **values
         | {
-            "dataset": _dataset(args),
+            "dataset": resolve_dataset(dataset_options(args)),
             "model": ModelConfig(
                 args.arch, args.num_segments, args.motion, args.motion_window, args.dropout, args.consensus_type
             ),
@@ -186,7 +188,7 @@ def _test_parser(script: TestScript) -> argparse.ArgumentParser:
     parser = _Parser(prog=script.prog, description=script.description)
     add = parser.add_argument
     add("dataset", help=f"{', '.join(BUILT_IN)}, or one described by the options below")
-    _add_dataset_arguments(parser)
+    add_dataset_arguments(parser)
     _add_reading_arguments(parser)
 
     add = parser.add_argument_group("models", "several, separated by commas, are tested as an ensemble").add_argument
@@ -262,7 +264,7 @@ def parse_test(script: TestScript, argv: Sequence[str] | None = None) -> TestCon
     return TestConfig(
         **values
         | {
-            "dataset": with_val_list(_dataset(args), args.test_list),
+            "dataset": with_val_list(resolve_dataset(dataset_options(args)), args.test_list),
             "models": tuple(
                 TestModel(a, w, t, c) for a, w, t, c in zip(archs, weights, segments, coefficients, strict=True)
             ),

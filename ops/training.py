@@ -47,6 +47,12 @@ def fit(run: TrainingRun) -> None:
         config.dataset.name, config.dataset.train_list.name, len(run.train_source.records), run.sampler.steps_per_epoch,
         run.sampler.global_batch_size, config.batch_size, distributed.world_size(), config.accumulate,
     )  # fmt: skip
+    if config.lr_batch_size is not None:
+        videos = run.sampler.global_batch_size
+        log.info(
+            "learning rate %g for %d videos a step -> %g for %d",
+            config.lr, config.lr_batch_size, config.scaled_lr(videos), videos,
+        )  # fmt: skip
     writer = SummaryWriter(str(config.log_dir)) if distributed.is_main() else None
     stop = StopRequest()
     try:
@@ -79,7 +85,7 @@ def train_one_epoch(
         Stopped: before a step, with the run as the steps before have left it.
     """
     config, position, steps = run.config, run.position, run.sampler.steps_per_epoch
-    schedule = config.schedule(steps)
+    schedule = config.schedule(steps, run.sampler.global_batch_size)
     run.sampler.set_position(position.epoch, position.step)
     network.train()
     if config.partialbn:

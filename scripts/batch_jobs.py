@@ -1,6 +1,6 @@
 """What the data-preparation scripts share: one job a file, in processes, with progress and a summary.
 
-An output that exists is complete (worker_pool.py): it is left alone, and everything else is done, or done again. One
+An output that exists is complete (output_items.py): it is left alone, and everything else is done, or done again. One
 run at a time holds a folder of outputs, and all runs for it have the same settings.
 """
 
@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from output_items import FinishItem, Item, WriteOutput, Written
 from tqdm import tqdm
-from worker_pool import Done, Failure, Item, Work, run_items
+from worker_pool import Done, Failure, run_tasks
 
 from ops.errors import InputError
 
@@ -248,7 +249,7 @@ class Batch:
         suffix: ending of an output's name.
         first: name of a file that an output, if it is a folder, contains.
         settings: what decides the content of an output.
-        work: makes one output.
+        write: makes one output.
     """
 
     tool: str
@@ -256,7 +257,7 @@ class Batch:
     suffix: str
     first: str
     settings: dict[str, Any]
-    work: Work
+    write: WriteOutput
 
     def run(self, args: argparse.Namespace) -> int:
         """Does what is not done yet; returns the exit status."""
@@ -287,28 +288,29 @@ class Batch:
 
     def carry_out(self, plan: Plan, args: argparse.Namespace) -> int:
         """Does the items of the plan, shows progress, and sums up; returns the exit status."""
-        done: list[Done] = []
+        done: dict[str, Written] = {}
         failures = list(plan.failures)
         started = time.monotonic()
         interrupted = False
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        results = run_tasks(plan.todo, FinishItem(self.write), args.jobs, args.timeout)
         with progress_bar(len(plan.todo), "video") as progress:
             try:
-                with contextlib.closing(run_items(plan.todo, self.work, args.jobs, args.timeout)) as results:
+                with contextlib.closing(results):
                     for result in results:
                         if isinstance(result, Done):
-                            done.append(result)
+                            done[result.name] = result.result
                         else:
                             failures.append(result)
                             progress.set_postfix_str(f"{len(failures)} failed", refresh=False)
                         progress.update()
             except KeyboardInterrupt:
                 interrupted = True
-        frames, seconds = sum(result.frames for result in done), time.monotonic() - started
+        frames, seconds = sum(written.frames for written in done.values()), time.monotonic() - started
         rate = f", {frames / seconds:,.0f} frames/s" if frames else ""
         print(f"{self.did} {plural(len(done), 'video')} ({plural(frames, 'frame')}) in {seconds:.1f} s{rate}", end="")
         print(f"; {self.rest(plan)}; failed: {len(failures):,}")
-        remarks = [Failure(result.name, result.remark) for result in done if result.remark]
+        remarks = [Failure(name, written.remark) for name, written in done.items() if written.remark]
         show("kept, though damaged", remarks)
         self.report(failures, args.out)
         if interrupted:

@@ -155,7 +155,7 @@ def main() -> None:
             "short_side": args.short_side,
             "fps": args.fps and str(args.fps),
         },
-        work=functools.partial(extract, settings),
+        write=functools.partial(extract, settings),
     )
     sys.exit(batch.run(args))
 

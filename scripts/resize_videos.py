@@ -142,7 +142,7 @@ def main() -> None:
         suffix=".mp4",
         first="",
         settings={name: getattr(args, name) for name in ("short_side", "gop", "crf", "preset")},
-        work=functools.partial(resize, settings),
+        write=functools.partial(resize, settings),
     )
     sys.exit(batch.run(args))
 

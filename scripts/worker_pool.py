@@ -1,8 +1,7 @@
-"""Does items in worker processes: a worker that dies or that takes too long costs its item and nothing else.
+"""Does tasks in worker processes: a worker that dies or that takes too long costs its task and nothing else.
 
-An item is a source and the output that it becomes. A worker writes under a hidden temporary name beside the output
-and renames at the end, so an output that exists is complete. Each worker is one process that does one item at a time.
-Whatever ends the pool, its workers end with it, and what they had begun is removed.
+Each worker is one process that does one task at a time. Whatever ends the pool, its workers end with it, and what
+they had begun is cleaned up.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import contextlib
 import math
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 import time
@@ -20,35 +18,25 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, Protocol
 
 from ops.errors import InputError
 
 
-@dataclass(frozen=True)
-class Item:
-    """A file and what it becomes.
-
-    Args:
-        name: what messages call it.
-        source: the file that is read.
-        output: the file or folder that exists when the item is finished.
-    """
-
-    name: str
-    source: Path
-    output: Path
+class Task(Protocol):
+    """Something to do, sent to a worker."""
 
     @property
-    def temporary(self) -> Path:
-        """Hidden name beside the output, for what is not complete yet."""
-        return self.output.with_name(f".{self.output.name}.tmp")
+    def name(self) -> str:
+        """What messages call it."""
+
+    def clean_up(self) -> None:
+        """Removes what an attempt that did not succeed has left."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An item that could not be done, and why."""
+    """A task that could not be done, and why."""
 
     name: str
     reason: str
@@ -56,45 +44,27 @@ class Failure:
 
 @dataclass(frozen=True)
 class Done:
-    """An item that was done.
-
-    Args:
-        frames: frames written.
-        remark: what a user should know of it, or nothing.
-    """
+    """A task that was done, and what came of it."""
 
     name: str
-    frames: int
-    remark: str = ""
+    result: Any
 
 
-# Writes an item's output under its temporary name with some threads; returns the frames written and a remark.
-Work = Callable[[Path, Path, int], tuple[int, str]]
+# Does a task with some threads.
+Work = Callable[[Any, int], Any]
 
 
-def discard(path: Path) -> None:
-    """Removes a file or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def finish_item(item: Item, work: Work, threads: int) -> Done | Failure:
-    """Does one item: the output appears under its name only when it is complete."""
+def attempt(task: Task, work: Work, threads: int) -> Done | Failure:
+    """Does one task; whatever is raised is its failure."""
     try:
-        item.output.parent.mkdir(parents=True, exist_ok=True)
-        discard(item.temporary)
-        frames, remark = work(item.source, item.temporary, threads)
-        item.temporary.rename(item.output)
+        return Done(task.name, work(task, threads))
     except Exception as error:
-        discard(item.temporary)
-        return Failure(item.name, " ".join(str(error).split()) or type(error).__name__)
-    return Done(item.name, frames, remark)
+        task.clean_up()
+        return Failure(task.name, " ".join(str(error).split()) or type(error).__name__)
 
 
 def serve(connection: Connection, work: Work, threads: int) -> None:
-    """A worker process: does the items that it is sent, and ends with its parent."""
+    """A worker process: does the tasks that it is sent, and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # stays ignored where a library unblocks signals
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -106,14 +76,14 @@ def serve(connection: Connection, work: Work, threads: int) -> None:
     threading.Thread(target=follow, daemon=True).start()
     connection.send(None)  # ready
     while True:
-        connection.send(finish_item(connection.recv(), work, threads))
+        connection.send(attempt(connection.recv(), work, threads))
 
 
 class Worker:
-    """A process and the item that it is at.
+    """A process and the task that it is at.
 
     Args:
-        work: what it does to an item.
+        work: what it does to a task.
         threads: how many threads it may use.
     """
 
@@ -131,21 +101,21 @@ class Worker:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
         theirs.close()
         self.ready = False
-        self.item: Item | None = None
+        self.task: Task | None = None
         self.deadline = math.inf
 
-    def begin(self, item: Item, timeout: float) -> None:
-        self.item, self.deadline = item, time.monotonic() + (timeout or math.inf)
+    def begin(self, task: Task, timeout: float) -> None:
+        self.task, self.deadline = task, time.monotonic() + (timeout or math.inf)
         with contextlib.suppress(OSError):  # a worker that has died is found by its closed connection
-            self.connection.send(item)
+            self.connection.send(task)
 
     def stop(self) -> None:
-        """Ends the process and removes what it had begun."""
+        """Ends the process and cleans up what it had begun."""
         self.process.kill()
         self.process.join()
         self.connection.close()
-        if self.item is not None:
-            discard(self.item.temporary)
+        if self.task is not None:
+            self.task.clean_up()
 
     def receive(self) -> Done | Failure | None:
         """The result that has come, or None for the sign that the worker is ready."""
@@ -153,13 +123,13 @@ class Worker:
             result = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            if self.item is None:  # nothing can be done to an item that would not happen again
+            if self.task is None:  # it would happen again
                 raise InputError(
                     f"expected worker processes to start, got exit status {self.process.exitcode}"
                 ) from None
-            result = Failure(self.item.name, f"its process died ({exit_reason(self.process.exitcode or 0)})")
+            result = Failure(self.task.name, f"its process died ({exit_reason(self.process.exitcode or 0)})")
         else:
-            self.ready, self.item, self.deadline = True, None, math.inf
+            self.ready, self.task, self.deadline = True, None, math.inf
         return result
 
 
@@ -168,20 +138,20 @@ def exit_reason(code: int) -> str:
     return f"exit status {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
 
 
-def run_items(items: Sequence[Item], work: Work, jobs: int, timeout: float) -> Generator[Done | Failure, None, None]:
-    """Does the items with up to ``jobs`` processes and yields each result as it comes.
+def run_tasks(tasks: Sequence[Task], work: Work, jobs: int, timeout: float) -> Generator[Done | Failure, None, None]:
+    """Does the tasks with up to ``jobs`` processes and yields each result as it comes.
 
-    Where there are more processes than items, each gets the more threads.
+    Where there are more processes than tasks, each gets the more threads.
     """
-    count = min(jobs, len(items))
+    count = min(jobs, len(tasks))
     threads = max(1, jobs // max(count, 1))
-    waiting = deque(items)
+    waiting = deque(tasks)
     workers: list[Worker] = []
     try:
         for _ in range(count):
             workers.append(Worker(work, threads))
-        while waiting or any(worker.item for worker in workers):
-            for worker in [worker for worker in workers if worker.ready and worker.item is None]:
+        while waiting or any(worker.task for worker in workers):
+            for worker in [worker for worker in workers if worker.ready and worker.task is None]:
                 if waiting:
                     worker.begin(waiting.popleft(), timeout)
                 else:
@@ -193,9 +163,9 @@ def run_items(items: Sequence[Item], work: Work, jobs: int, timeout: float) -> G
                 result: Done | Failure | None = None
                 if worker.connection in answered:
                     result = worker.receive()
-                elif worker.deadline <= time.monotonic() and worker.item is not None:
-                    result = Failure(worker.item.name, f"took longer than {timeout:g} s (--timeout)")
-                if result is not None and worker.item is not None:  # it died or is late
+                elif worker.deadline <= time.monotonic() and worker.task is not None:
+                    result = Failure(worker.task.name, f"took longer than {timeout:g} s (--timeout)")
+                if result is not None and worker.task is not None:  # it died or is late
                     workers.remove(worker)
                     worker.stop()
                     if waiting:

@@ -206,7 +206,8 @@ class TestFailures:
 import os, signal, sys, time
 sys.path[:0] = [{str(media.SCRIPTS)!r}, {str(media.REPOSITORY)!r}]
 from pathlib import Path
-from worker_pool import Item, run_items
+from output_items import FinishItem, Item
+from worker_pool import run_tasks
 
 def work(source, target, threads):
     target.write_text("begun")
@@ -221,7 +222,7 @@ def work(source, target, threads):
 if __name__ == "__main__":
     names = ["dies", "a", "hangs", "b", "raises", "c", "d"]
     items = [Item(name, Path(name), Path(sys.argv[1], name)) for name in names]
-    for result in run_items(items, work, 2, 1.5):
+    for result in run_tasks(items, FinishItem(work), 2, 1.5):
         print(result)
 """
         )
@@ -233,7 +234,7 @@ if __name__ == "__main__":
             "Failure(name='dies', reason='its process died (signal SIGSEGV)')",
             "Failure(name='hangs', reason='took longer than 1.5 s (--timeout)')",
             "Failure(name='raises', reason='two lines')",
-            "Done(name='d', frames=1, remark='')",
+            "Done(name='d', result=Written(frames=1, remark=''))",
         ):
             assert line in result.stdout
 

@@ -158,6 +158,7 @@ class TestTrainFlags:
             ("-j 0", "workers", 0),
             ("--workers 3", "workers", 3),
             ("--resume a.pth", "resume", "a.pth"),
+            ("--lr_batch_size 16", "lr_batch_size", 16),
             ("--resume auto", "resume", "auto"),
             ("-e --resume a.pth", "evaluate", True),
             ("--evaluate --resume a.pth", "evaluate", True),
@@ -208,10 +209,20 @@ class TestTrainFlags:
         assert train("--arch resnet10 --num_segments 4 --suffix try").run_name == f"{name}_try"
 
     def test_schedule(self) -> None:
-        schedule = train("--lr 0.4 --lr_steps 2 --lr_decay_rate 0.5 --warmup_epoch 1 --warmup_multiplier 4").schedule(
-            10
-        )
+        config = train("--lr 0.4 --lr_steps 2 --lr_decay_rate 0.5 --warmup_epoch 1 --warmup_multiplier 4")
+        schedule = config.schedule(10, 48)
         assert [schedule.lr(it) for it in (0, 10, 19, 20)] == pytest.approx([0.1, 0.4, 0.4, 0.2])
+
+    @pytest.mark.parametrize(("videos", "lr"), [(16, 0.01), (32, 0.02), (4, 0.0025)])
+    def test_learning_rate_in_proportion_to_the_batch(self, videos: int, lr: float) -> None:
+        config = train("--lr 0.01 --lr_batch_size 16 --lr_steps 2 --lr_decay_rate 0.5")
+        schedule = config.schedule(10, videos)
+        assert [schedule.lr(it) for it in (0, 20)] == pytest.approx([lr, lr / 2])
+        assert (config.lr, config.lr_batch_size) == (0.01, 16)  # what is saved is what was asked for
+
+    def test_tunes_from_weights_until_there_is_a_checkpoint(self) -> None:
+        config = train("--tune_from a.pth --resume auto")
+        assert (config.tune_from, config.resume) == ("a.pth", "auto")
 
     def test_config_as_json_able_values(self) -> None:
         config = train("--motion none --gpus 0 1")
@@ -299,7 +310,8 @@ class TestRefused:
             "--warmup_epoch 60", "--warmup_multiplier 0.5", "--npb --partialbn", "--param_groups caffe",
             "--print-freq 0", "--eval-freq 0", "-j -1", "-e", "--start-epoch -1", "--start-epoch 60", "--gpus x",
             "--gpus", "--input_size 31", "--amp int8", "--seed -1", "--seed x", "--decoder ffmpeg",
-            "--tune_from a --resume b", "--num_class 0", "--num_class x", "--image_tmpl x.jpg", "--storage tapes",
+            "--tune_from a --resume b", "--lr_batch_size 0", "--lr_batch_size x",
+            "--num_class 0", "--num_class x", "--image_tmpl x.jpg", "--storage tapes",
             "--split 1", "--class_names nowhere.txt", "--dataset_config nowhere.toml", "--no-such-flag", "extra",
             "--dense_sample --num_segments 65",
         ],
