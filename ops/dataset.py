@@ -17,7 +17,8 @@ from ops.dataset_config import DatasetSpec
 from ops.errors import InputError
 from ops.sampling import FRAMES_PER_SEGMENT, FrameSampler
 from ops.transforms import Box, TestTransform, TrainTransform, crop, from_images
-from ops.video_reader import FrameFolder, Reader, VideoError, open_video, read_frames
+from ops.video_errors import VideoError
+from ops.video_reader import FrameFolder, Reader, open_video, read_frames
 
 FIRST_VIDEOS = 20  # of which one must be there
 MAX_DRAWS = 100  # of a video in place of a broken one

@@ -55,7 +55,9 @@ def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--image_tmpl", metavar="TMPL", help="image names in frame folders, like {:05d}.jpg")
     group.add_argument("--storage", choices=STORAGES, help="frame folders or video files")
     group.add_argument("--split", type=int, metavar="N", help="official split, 1 to 3, of ucf101 and hmdb51")
-    group.add_argument("--decoder", choices=DECODERS, default="auto", help="of video files (default: %(default)s)")
+    group.add_argument(
+        "--decoder", choices=tuple(DECODERS), default="pyav", help="of video files (default: %(default)s)"
+    )
 
 
 def _add_reading_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,8 @@ import numpy as np
 import video_input
 
 from ops.dataset_config import DatasetSpec
-from ops.video_reader import FrameFolder, VideoError, open_video
+from ops.video_errors import VideoError
+from ops.video_reader import FrameFolder, open_video
 
 CHUNK = 32  # images that are in memory at a time
 SHOWN = 3  # numbers or names that a message gives

@@ -6,6 +6,7 @@ is bright on the left and dark on the right, so that turned and mirrored picture
 
 from __future__ import annotations
 
+import importlib
 import os
 import struct
 import subprocess
@@ -19,6 +20,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+from ops.video_reader import DECODERS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "scripts"
@@ -142,3 +145,12 @@ def real_videos() -> list[Path]:
     if not folder:
         pytest.skip("MSN_REAL_VIDEOS names no folder of real videos")
     return sorted(path for path in Path(folder).iterdir() if path.suffix in (".mp4", ".avi"))
+
+
+def decoder_loads(name: str) -> bool:
+    """Whether a decoder is installed here, with the libraries that it needs."""
+    try:
+        importlib.import_module(DECODERS[name])
+    except (ImportError, OSError, RuntimeError):
+        return False
+    return True

@@ -1,7 +1,6 @@
 """Hundreds of damaged files: each ends in a clip under its own label, or in a reason that names the file."""
 
 import functools
-import importlib.util
 import os
 import resource
 import shutil
@@ -18,19 +17,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ops import video_reader
+from ops import pyav_reader, video_errors, video_reader
 from ops.dataset import BrokenVideo, SampleKey, TrainClips, VideoRecord, VideoSource
 from ops.dataset import TestVideos as VideosOfTests
 from ops.sampling import FrameSampler
 from ops.transforms import TestTransform as TransformOfTests
 from ops.transforms import TrainTransform
-from ops.video_reader import FrameFolder, VideoError, open_video
+from ops.video_errors import VideoError
+from ops.video_reader import FrameFolder, open_video
 from tests import guarded, media
 from tests.clip_files import make_spec, write_folder
 from tests.damage import FRAMES, Damaged, absurd_videos, damaged_folders, mutated_videos, odd_videos, whole_videos
 from tests.guarded import Outcome, outcomes
 
-DECODERS = ["decord", "pyav"] if importlib.util.find_spec("decord") else ["pyav"]
+DECODERS = [name for name in video_reader.DECODERS if media.decoder_loads(name)]
 LABEL = 2
 SIZE = 32
 
@@ -139,9 +139,9 @@ class TestLargePictures:
     @pytest.mark.parametrize("decoder", DECODERS)
     def test_of_a_video(self, tmp_path: Path, decoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
         path = media.make_video(tmp_path / "a.mp4", 9, (64, 48))
-        monkeypatch.setattr(video_reader, "MAX_PIXELS", 64 * 48)
+        monkeypatch.setattr(video_errors, "MAX_PIXELS", 64 * 48)
         assert len(open_video(path, decoder)) == 9
-        monkeypatch.setattr(video_reader, "MAX_PIXELS", 64 * 48 - 1)
+        monkeypatch.setattr(video_errors, "MAX_PIXELS", 64 * 48 - 1)
         with pytest.raises(VideoError, match=r"a\.mp4: expected pictures of at most 3071 pixels, got 64x48"):
             open_video(path, decoder)
 
@@ -151,13 +151,13 @@ class TestLargePictures:
             FrameFolder(tmp_path, 1, "{:05d}.png").get_frames(np.array([0]))
 
     def test_8k_is_not_too_large(self) -> None:
-        assert video_reader.MAX_PIXELS >= 7680 * 4320
+        assert video_errors.MAX_PIXELS >= 7680 * 4320
 
     @pytest.mark.parametrize("decoder", DECODERS)
     def test_more_frames_than_anyone_has(self, tmp_path: Path, decoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
         path = media.make_video(tmp_path / "a.mp4", 12)
-        monkeypatch.setattr(video_reader, "MAX_FRAMES", 11)
-        if decoder == "decord":
+        monkeypatch.setattr(pyav_reader, "MAX_FRAMES", 11)
+        if decoder != "pyav":
             with pytest.raises(VideoError, match="expected at most 11 frames, got 12"):
                 open_video(path, decoder)
         else:

@@ -163,7 +163,7 @@ def test_official_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepar
     saved = torch.load(config.model_dir / "last.pth.tar", weights_only=True)["state_dict"]
     assert len(saved["head.bias"]) == len(classes)
     assert "training on" in (config.log_dir / "log.txt").read_text()
-    source_ = VideoSource(config.dataset, read_list(config.dataset.train_list, config.dataset), choose_decoder("auto"))
+    source_ = VideoSource(config.dataset, read_list(config.dataset.train_list, config.dataset), choose_decoder("pyav"))
     shapes = [source_.open(video).get_frames(torch.arange(2).numpy()).shape for video in range(2)]
     assert (2, size[1], size[0], 3) in shapes
 

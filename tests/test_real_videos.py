@@ -28,7 +28,7 @@ def real_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, tu
     return folder, len(videos), options
 
 
-@pytest.mark.parametrize("decoder", ["auto", "pyav"])
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
 def test_trains_and_tests_on_real_videos(real_folder, decoder):
     folder, count, options = real_folder
     run = f"{RUN}_{decoder}"
@@ -54,6 +54,6 @@ def test_decoders_lead_to_the_same_scores(real_folder):
     """Run after both decoders: every pickle of one is the other's."""
     folder, _, _ = real_folder
     for kind, views in (("centre", 1), ("three", 30)):
-        auto, pyav = (sorted((folder / f"{kind}_{decoder}").glob("*.pkl")) for decoder in ("auto", "pyav"))
-        assert len(auto) == len(pyav) == views
-        assert [p.read_bytes() for p in auto] == [p.read_bytes() for p in pyav]
+        decord, pyav = (sorted((folder / f"{kind}_{decoder}").glob("*.pkl")) for decoder in ("decord", "pyav"))
+        assert len(decord) == len(pyav) == views
+        assert [p.read_bytes() for p in decord] == [p.read_bytes() for p in pyav]

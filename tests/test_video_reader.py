@@ -4,7 +4,6 @@ Files are made with PyAV; real ones are used where MSN_REAL_VIDEOS names a folde
 """
 
 import contextlib
-import importlib.util
 import logging
 import subprocess
 import sys
@@ -18,11 +17,13 @@ from PIL import Image
 
 from ops import video_reader
 from ops.errors import InputError
-from ops.video_reader import FrameFolder, VideoError, choose_decoder, open_video, read_frames
+from ops.video_errors import VideoError
+from ops.video_reader import FrameFolder, choose_decoder, open_video, read_frames
 from tests import media
 from tests.clip_files import with_options, write_broken, write_folder
 
-DECODERS = ["decord", "pyav"] if importlib.util.find_spec("decord") else ["pyav"]
+DECODERS = [name for name in video_reader.DECODERS if media.decoder_loads(name)]
+OTHERS = [name for name in DECODERS if name != "pyav"]
 UNEVEN = np.cumsum(np.random.default_rng(0).integers(5, 120, 61)).tolist()  # milliseconds
 X264_GOP = {"bf": "3", "g": "12", "b-pyramid": "normal", "sc_threshold": "0"}
 # Pictures that refer across a key frame, to one shown before it.
@@ -99,25 +100,23 @@ class TestIndex:
     def test_frames_are_those_asked_for_in_awkward_files(self, tmp_path: Path, kind: str, decoder: str) -> None:
         assert_frames_by_content(HARD_MAKERS[kind](tmp_path), decoder)
 
-    @pytest.mark.skipif(len(DECODERS) < 2, reason="decord is not installed here")
+    @pytest.mark.parametrize("decoder", OTHERS)
     @pytest.mark.parametrize("kind", MAKERS)
-    def test_decoders_give_the_same_pixels(self, tmp_path: Path, kind: str) -> None:
+    def test_decoders_give_the_same_pixels(self, tmp_path: Path, kind: str, decoder: str) -> None:
         path = MAKERS[kind](tmp_path)
-        one, other = (open_video(path, decoder) for decoder in DECODERS)
+        one, other = (open_video(path, name) for name in ("pyav", decoder))
         assert len(one) == len(other)
         indices = np.arange(len(one))
         assert np.array_equal(one.get_frames(indices), other.get_frames(indices))
 
-    @pytest.mark.skipif(len(DECODERS) < 2, reason="decord is not installed here")
-    def test_decoders_give_the_same_pixels_of_real_videos(self) -> None:
+    @pytest.mark.parametrize("decoder", DECODERS)
+    def test_pixels_of_real_videos(self, decoder: str) -> None:
         rng = np.random.default_rng(0)
         for path in media.real_videos():
-            one, other = (open_video(path, decoder) for decoder in DECODERS)
-            assert len(one) == len(other)
-            indices = np.unique(rng.integers(0, len(one), 12))
+            reader = open_video(path, decoder)
+            indices = np.unique(rng.integers(0, len(reader), 12))
             expected = [f for i, (_, f) in enumerate(media.frames_of(path)) if i in set(indices.tolist())]
-            assert np.array_equal(one.get_frames(indices), other.get_frames(indices)), path.name
-            assert np.array_equal(other.get_frames(indices), np.stack(expected)), path.name
+            assert np.array_equal(reader.get_frames(indices), np.stack(expected)), path.name
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -126,8 +125,8 @@ class TestUpright:
     def test_pictures_stand_as_a_viewer_would_see_them(
         self, tmp_path: Path, turn: str, decoder: str, request: pytest.FixtureRequest
     ) -> None:
-        if (turn, decoder) == ("mirrored", "decord"):
-            request.applymarker(pytest.mark.xfail(strict=True, reason="decord knows turns only"))
+        if turn == "mirrored" and decoder != "pyav":
+            request.applymarker(pytest.mark.xfail(strict=decoder == "decord", reason=f"{decoder} knows turns only"))
         matrix, expected = TURNS[turn]
         path = h264(tmp_path / "t.mp4", 9, **X264_GOP)
         stored = [picture for _, picture in media.frames_of(path)]
@@ -330,30 +329,27 @@ class TestBrokenVideos:
 class TestChooseDecoder:
     def test_by_name(self) -> None:
         assert [choose_decoder(name) for name in DECODERS] == DECODERS
-        assert choose_decoder("auto") == DECODERS[0]
 
     @pytest.mark.parametrize("how", ["absent", "unloadable"])
-    def test_without_decord_auto_is_pyav_and_says_so(
+    def test_pyav_stands_in_for_decord_and_says_so(
         self, how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
     ) -> None:
         hide_decord(how, monkeypatch, tmp_path)
         monkeypatch.setattr(video_reader.get_logger(), "propagate", True)
         with caplog.at_level(logging.INFO):
-            assert choose_decoder("auto") == "pyav"
+            assert choose_decoder("decord") == "pyav"
         assert len(caplog.records) == 1
         message = caplog.records[0].getMessage()
         assert "decord" in message and "PyAV" in message and "\n" not in message
 
-    @pytest.mark.parametrize("how", ["absent", "unloadable"])
-    def test_decord_by_name_must_be_there(self, how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        hide_decord(how, monkeypatch, tmp_path)
-        with pytest.raises(InputError, match="decord"):
-            choose_decoder("decord")
-        assert choose_decoder("pyav") == "pyav"
+    def test_others_by_name_must_be_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
+        with pytest.raises(InputError, match="torchcodec"):
+            choose_decoder("torchcodec")
 
     def test_frame_folders_need_no_decoder(self) -> None:
-        """Neither decoder is imported before a video file is opened."""
-        code = "import sys, ops.video_reader; sys.exit('decord' in sys.modules or 'av' in sys.modules)"
+        """No decoder is imported before a video file is opened."""
+        code = "import sys, ops.video_reader; sys.exit(bool({'decord', 'av', 'torchcodec'} & set(sys.modules)))"
         assert subprocess.run([sys.executable, "-c", code], cwd=media.REPOSITORY, check=False).returncode == 0
 
 

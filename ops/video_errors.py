@@ -1,0 +1,21 @@
+"""What can be wrong with a video, and in which words it is said."""
+
+from pathlib import Path
+
+MAX_PIXELS = 2**25  # of a picture: all that 8K has; a clip of larger ones would fill the memory of most machines
+MAX_FRAMES = 10**8  # of a video
+
+
+class VideoError(Exception):
+    """A video that cannot be read: the message names the file and says why."""
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise VideoError(f"{path}: expected pictures of at most {MAX_PIXELS} pixels, got {width}x{height}")
+
+
+def one_line(error: BaseException) -> str:
+    """The line of a library's message that says most."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].strip() if len(lines) == 1 else lines[0].strip()
