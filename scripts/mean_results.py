@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The mean of the accuracies in several results.json of pkl_to_results.py, like those of the splits of a data set.
 
-    python scripts/mean_results.py results/ucf101_8f_split1/results.json results/ucf101_8f_split2/results.json
+python scripts/mean_results.py results/ucf101_8f_split1/results.json results/ucf101_8f_split2/results.json
 """
 
 from __future__ import annotations
