@@ -6,6 +6,7 @@ processes, which need not import torch.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -79,7 +80,21 @@ class Inspect:
     def __call__(self, medium: Medium, threads: int) -> Facts:
         if self.spec.storage == "frames":
             return inspect_folder(medium.path, self.spec.image_tmpl)
-        return inspect_video(medium.path, self.decoder, threads)
+        with quiet_stderr():
+            return inspect_video(medium.path, self.decoder, threads)
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keeps from the terminal what decoders write there of every damaged block of a picture."""
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def absent(path: Path) -> Facts:

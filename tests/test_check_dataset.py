@@ -19,6 +19,7 @@ from PIL import Image
 from ops.errors import InputError
 from tests import media
 
+media_check = importlib.import_module("media_check")
 check_dataset = importlib.import_module("check_dataset")
 
 # Stands in for decord: reads with PyAV, but dies or hangs on files of those names.
@@ -251,6 +252,13 @@ class TestProcesses:
         assert again.returncode == 1, again.stderr
         assert list(rows(tmp_path / "list_check.csv")) == [("5", "unreadable")]
         assert not journal.exists()
+
+
+def test_decoders_are_kept_from_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with media_check.quiet_stderr():
+        os.write(2, b"error while decoding MB 9 14\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
 
 
 class TestCommandLine:

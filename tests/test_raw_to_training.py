@@ -125,11 +125,14 @@ PREPARE: tuple[Callable[[Path], Prepared], ...] = (something, jester, somethingv
 
 @pytest.fixture
 def quiet_log() -> Iterator[None]:
-    """Closes the log of a run."""
+    """Leaves the logger as it was before a run."""
+    logger = get_logger()
+    before = logger.propagate, logger.level
     yield
-    for handler in list(get_logger().handlers):
-        get_logger().removeHandler(handler)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
         handler.close()
+    logger.propagate, logger.level = before
 
 
 def lists(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

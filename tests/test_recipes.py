@@ -157,6 +157,23 @@ class TestVariables:
         assert result.returncode == 1
 
 
+class TestMean:
+    def test_of_several_results(self, tmp_path: Path) -> None:
+        for number, accuracy in enumerate((10.0, 20.0, 60.0)):
+            content = {"top1": accuracy, "top5": 2 * accuracy, "mean_class_accuracy": accuracy / 2}
+            (tmp_path / f"{number}.json").write_text(json.dumps(content))
+        command = (sys.executable, str(SCRIPTS / "mean_results.py"))
+        output = succeeded(run(*command, "0.json", "1.json", "2.json", cwd=tmp_path))
+        lines = output.splitlines()
+        assert lines[1] == "1.json: top-1 20.00 %, top-5 40.00 %, mean class accuracy 10.00 %"
+        assert lines[3] == "mean of 3 results: top-1 30.00 %, top-5 60.00 %, mean class accuracy 15.00 %"
+        (tmp_path / "bad.json").write_text('{"top1": 1}')
+        for name in ("bad.json", "none.json"):
+            result = run(*command, "0.json", name, cwd=tmp_path)
+            assert result.returncode == 2 and f"{name}: expected results of pkl_to_results.py" in result.stderr
+            assert len(result.stderr.splitlines()) == 1
+
+
 class TestStyle:
     @pytest.mark.parametrize("name", [*RECIPES, "launch.sh"])
     def test_header_and_safety(self, name: str) -> None:
