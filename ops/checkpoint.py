@@ -20,8 +20,9 @@ from ops.errors import InputError
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The contents of a checkpoint file, on the CPU; nothing in it is executed (``weights_only``)."""
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected a checkpoint file, got {'a folder' if path.is_dir() else 'nothing there'}")
+    if not os.path.isfile(path):
+        got = "a folder" if os.path.isdir(path) else "nothing there"
+        raise InputError(f"{path}: expected a checkpoint file, got {got}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a file of a stranger fails in any way it likes

@@ -4,6 +4,7 @@ Also the names that settings choose from, which argument parsers and the network
 """
 
 import math
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ LOSS_TYPES = ("nll",)
 PARAM_GROUPS = ("single", "tsn")
 AMP_TYPES = ("bf16", "fp16")
 ON_BAD_VIDEO = ("error", "skip")
+MAX_CLIPS = 1000
 CLIP_SAMPLINGS = ("even", "random")
 
 
@@ -100,7 +102,7 @@ class TrainConfig:
         require(self.epochs >= 1, "--epochs of at least 1", self.epochs)
         require(self.batch_size >= 1, "--batch-size of at least 1", self.batch_size)
         require(self.accumulate >= 1, "--accumulate of at least 1", self.accumulate)
-        require(self.lr > 0, "--lr above 0", self.lr)
+        require(0 < self.lr < math.inf, "--lr above 0", self.lr)
         require(self.weight_decay >= 0, "--wd of at least 0", self.weight_decay)
         require(0 <= self.momentum < 1, "--momentum from 0 to below 1", self.momentum)
         require(self.clip_gradient is None or self.clip_gradient > 0, "--gd above 0", self.clip_gradient)
@@ -194,7 +196,7 @@ class TestConfig:
     csv_file: Path | None
 
     def __post_init__(self) -> None:
-        require(self.num_clips >= 1, "--num_clips of at least 1", self.num_clips)
+        require(1 <= self.num_clips <= MAX_CLIPS, f"--num_clips from 1 to {MAX_CLIPS}", self.num_clips)
         for clip in self.clips:
             require(0 <= clip < self.num_clips, f"--clip_index all or 0 to {self.num_clips - 1} "
                      f"(--num_clips {self.num_clips})", clip)  # fmt: skip
@@ -250,4 +252,4 @@ class ResultsConfig:
         require(self.num_clips >= 1, "--num_clips of at least 1", self.num_clips)
         require(self.num_crops >= 1, "--test_crops of at least 1", self.num_crops)
         for folder in self.folders:
-            require(folder.is_dir(), "a folder of score pickles", f"{folder}, which is not there")
+            require(os.path.isdir(folder), "a folder of score pickles", f"{folder}, which is not there")

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # A module of ops/ imports only from lower floors.
 FLOORS = {
     1: ("deform_conv", "errors", "logger", "lr_scheduler", "measurement", "metrics", "optim", "precision", "progress",
-        "sampling"),
+        "sampling", "score_pickle"),
     2: ("checkpoint", "clip_watch", "dataset_config", "distributed", "motion", "scores", "video_reader"),
     3: ("config", "transforms"),
     4: ("dataset", "msn_net", "options", "results"),
