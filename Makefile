@@ -1,5 +1,6 @@
 # make demo   render the motion set, train MSN on it, test it, report (about 11 minutes on 2 CPU cores)
 # make test   run the tests      make test-slow   run the long ones too      make lint   ruff and mypy
+# make test-fuzz   more than 10,000 made-up lists, TOML files, pickles, checkpoints and command lines (minutes)
 # Environments are made as needed: .venv, from requirements.txt and requirements-dev.txt.
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ DEMO_RESULTS := results/$(DEMO_SUFFIX)
 DEMO_TEST := motion --archs $(DEMO_ARCH) --weights $(DEMO_MODELS)/best.pth.tar --test_segments $(DEMO_SEGMENTS) \
 	--input_size $(DEMO_SIZE) --batch_size 32 -j 2 --overwrite
 
-.PHONY: demo demo-control test test-slow lint clean
+.PHONY: demo demo-control test test-slow test-fuzz lint clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, this is %s" % sys.version)'
@@ -59,6 +60,9 @@ test: .venv/installed-dev
 
 test-slow: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+
+test-fuzz: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_fuzz.py --hypothesis-profile=many
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -22,8 +22,9 @@ from ops.errors import InputError
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The contents of a checkpoint file, on the CPU; nothing in it is executed (``weights_only``)."""
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected a checkpoint file, got {'a folder' if path.is_dir() else 'nothing there'}")
+    if not os.path.isfile(path):
+        got = "a folder" if os.path.isdir(path) else "nothing there"
+        raise InputError(f"{path}: expected a checkpoint file, got {got}")
     try:
         _check_sums(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -111,9 +112,16 @@ def _cause(error: BaseException) -> BaseException:
 def load_state_dict(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
     """The weights of a checkpoint, bare or under ``state_dict``, without ``module.`` prefixes; errors name ``name``."""
     state = content.get("state_dict", content)
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, Mapping) or not state or not all(map(_is_plain_tensor, state.values())):
         raise InputError(f"{name}: expected a checkpoint's state_dict of named tensors, got something else")
     return {str(k).removeprefix("module."): v for k, v in state.items()}
+
+
+def _is_plain_tensor(value: object) -> bool:
+    """Neither sparse nor quantised nor without numbers: one number for each place."""
+    if not isinstance(value, Tensor):
+        return False
+    return value.layout == torch.strided and not value.is_quantized and value.device.type == "cpu"
 
 
 @dataclass(frozen=True)
@@ -189,9 +197,16 @@ def convert_reference(state: Mapping[str, Tensor]) -> Conversion:
         elif name.endswith(".bias") and (bn := _batch_norm_behind(name.removesuffix(".bias"))) is not None:
             if f"{bn}.running_mean" not in kept:
                 raise InputError(f"expected {bn}.running_mean for {name}, got no such key")
-            kept[f"{bn}.running_mean"] = kept[f"{bn}.running_mean"] - kept.pop(name)
+            mean, bias = kept[f"{bn}.running_mean"], kept.pop(name)
+            if mean.shape != bias.shape or not (mean.is_floating_point() and bias.is_floating_point()):
+                raise InputError(f"expected {name} like {bn}.running_mean, {_kind(mean)}, got {_kind(bias)}")
+            kept[f"{bn}.running_mean"] = mean - bias
             folded.append(name)
     return Conversion({_rename(k): v for k, v in kept.items()}, tuple(folded), tuple(dropped))
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _batch_norm_behind(conv: str) -> str | None:
@@ -210,7 +225,10 @@ def _rename(name: str) -> str:
 def model_weights(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
     """The weights of a checkpoint of this project or of the reference, under this project's names."""
     state = load_state_dict(content, name)
-    return convert_reference(state).state_dict if is_reference(state) else state
+    try:
+        return convert_reference(state).state_dict if is_reference(state) else state
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 @dataclass(frozen=True)

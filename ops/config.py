@@ -4,6 +4,7 @@ Also the names that settings choose from, which argument parsers and the network
 """
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ LOSS_TYPES = ("nll",)
 PARAM_GROUPS = ("single", "tsn")
 AMP_TYPES = ("bf16", "fp16")
 ON_BAD_VIDEO = ("error", "skip")
+MAX_CLIPS = 1000
 CLIP_SAMPLINGS = ("even", "random")
 # Settings that say how a run is started, not what it is.
 _OF_ONE_START = {"resume", "start_epoch", "evaluate", "tune_from", "pretrain"}
@@ -107,7 +109,7 @@ class TrainConfig:
         require(self.epochs >= 1, "--epochs of at least 1", self.epochs)
         require(self.batch_size >= 1, "--batch-size of at least 1", self.batch_size)
         require(self.accumulate >= 1, "--accumulate of at least 1", self.accumulate)
-        require(self.lr > 0, "--lr above 0", self.lr)
+        require(0 < self.lr < math.inf, "--lr above 0", self.lr)
         require(self.lr_batch_size is None or self.lr_batch_size >= 1, "--lr_batch_size of at least 1",
                  self.lr_batch_size)  # fmt: skip
         require(self.weight_decay >= 0, "--wd of at least 0", self.weight_decay)
@@ -209,7 +211,7 @@ class TestConfig:
     csv_file: Path | None
 
     def __post_init__(self) -> None:
-        require(self.num_clips >= 1, "--num_clips of at least 1", self.num_clips)
+        require(1 <= self.num_clips <= MAX_CLIPS, f"--num_clips from 1 to {MAX_CLIPS}", self.num_clips)
         for clip in self.clips:
             require(0 <= clip < self.num_clips, f"--clip_index all or 0 to {self.num_clips - 1} "
                      f"(--num_clips {self.num_clips})", clip)  # fmt: skip
@@ -283,4 +285,4 @@ class ResultsConfig:
         require(self.num_clips >= 1, "--num_clips of at least 1", self.num_clips)
         require(self.num_crops >= 1, "--test_crops of at least 1", self.num_crops)
         for folder in self.folders:
-            require(folder.is_dir(), "a folder of score pickles", f"{folder}, which is not there")
+            require(os.path.isdir(folder), "a folder of score pickles", f"{folder}, which is not there")

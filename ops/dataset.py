@@ -4,6 +4,7 @@ T segments of F = 5 frames, s x s pixels. What leaves a worker is uint8. A video
 BrokenVideo, which says why; the consumer decides what follows. Only training may take another video in its place.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from ops.dataset_config import DatasetSpec
 from ops.errors import InputError
 from ops.sampling import FRAMES_PER_SEGMENT, FrameSampler
 from ops.transforms import Box, TestTransform, TrainTransform, crop, from_images
-from ops.video_errors import VideoError
+from ops.video_errors import MAX_FRAMES, VideoError
 from ops.video_reader import FrameFolder, Reader, open_video, read_frames
 
 FIRST_VIDEOS = 20  # of which one must be there
@@ -87,8 +88,8 @@ def _parse_frames_line(line: str, spec: DatasetSpec) -> VideoRecord:
     parts = line.rsplit(maxsplit=2)
     if len(parts) < 3 or not _is_integer(parts[1]) or not _is_integer(parts[2]):
         raise ValueError(f"expected '<folder> <num_frames> <label>', got {line!r}")
-    if int(parts[1]) < 1:
-        raise ValueError(f"expected at least 1 frame, got {line!r}")
+    if not 1 <= int(parts[1]) <= MAX_FRAMES:
+        raise ValueError(f"expected 1 to {MAX_FRAMES} frames, got {line!r}")
     return VideoRecord(parts[0], int(parts[1]), int(parts[2]))
 
 
@@ -98,7 +99,7 @@ def _parse_videos_line(line: str, spec: DatasetSpec) -> VideoRecord:
         raise ValueError(f"expected '<file> <label>', got {line!r}")
     record = VideoRecord(parts[0], None, int(parts[1]))
     # A frames list would pass as a videos list of files named 'folder 48': only such a file can tell.
-    if _is_integer(parts[0].split()[-1]) and " " in parts[0] and not video_path(record, spec).is_file():
+    if _is_integer(parts[0].split()[-1]) and " " in parts[0] and not os.path.isfile(video_path(record, spec)):
         raise ValueError(f"expected '<file> <label>', got {line!r}, which looks like '<folder> <num_frames> <label>'")
     return record
 
@@ -124,7 +125,7 @@ def check_first_video(records: list[VideoRecord], spec: DatasetSpec, skip: bool 
     Raises:
         InputError: it is not.
     """
-    if not spec.root.is_dir():
+    if not os.path.isdir(spec.root):
         raise InputError(f"{spec.root}: expected the root folder of data set {spec.name}, got no such folder")
     problems = []
     for record in records[: FIRST_VIDEOS if skip else 1]:
@@ -139,11 +140,11 @@ def check_first_video(records: list[VideoRecord], spec: DatasetSpec, skip: bool 
 def _check_video_is_there(record: VideoRecord, spec: DatasetSpec) -> None:
     path = video_path(record, spec)
     if spec.storage == "videos":
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise InputError(f"{path}: expected a video file (the first of its list), got nothing there")
-    elif not path.is_dir():
+    elif not os.path.isdir(path):
         raise InputError(f"{path}: expected a folder of images (the first of its list), got no such folder")
-    elif not any((path / spec.image_tmpl.format(i)).is_file() for i in (0, 1)):
+    elif not any(os.path.isfile(path / spec.image_tmpl.format(i)) for i in (0, 1)):
         raise InputError(f"{path}: expected images like {spec.image_tmpl.format(1)}, got none in this folder")
 
 

@@ -7,6 +7,7 @@ that name. Built-in data lie under ``data/<name>``:
     data/<name>/classes.txt               class names, one a line, in label order
 """
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ else:
 STORAGES = ("frames", "videos")
 DEFAULT_TEMPLATE = "{:05d}.jpg"
 NO_MIRROR = -1
+MAX_CLASSES = 10**6
 # Left-right pairs of Something-Something's alphabetical ids, for lists that come without class names.
 SOMETHING_MIRROR_PAIRS = ((86, 87), (93, 94), (166, 167))
 # Words of class names and what they become in a mirror, in two spellings.
@@ -64,8 +66,8 @@ class DatasetSpec:
     def __post_init__(self) -> None:
         if self.storage not in STORAGES:
             raise InputError(f"data set {self.name}: expected storage frames or videos, got {self.storage!r}")
-        if self.num_classes < 1:
-            raise InputError(f"data set {self.name}: expected at least 1 class, got {self.num_classes}")
+        if not 1 <= self.num_classes <= MAX_CLASSES:
+            raise InputError(f"data set {self.name}: expected 1 to {MAX_CLASSES} classes, got {self.num_classes}")
         if self.class_names and len(self.class_names) != self.num_classes:
             raise InputError(
                 f"data set {self.name}: expected {self.num_classes} class names, got {len(self.class_names)}"
@@ -91,6 +93,8 @@ class DatasetSpec:
 def check_template(template: str) -> None:
     """Raise unless ``template`` gives different names to different image numbers."""
     try:
+        if re.search(r"\{[^}]*\d{3}", template):
+            raise ValueError("a number of hundreds of digits")
         names = template.format(1), template.format(2)
     except (ValueError, IndexError, KeyError, AttributeError, TypeError, MemoryError) as error:
         raise InputError(f"expected an image template like {DEFAULT_TEMPLATE}, got {template!r} ({error})") from None
@@ -185,7 +189,7 @@ def resolve_dataset(options: DatasetOptions) -> DatasetSpec:
         for key in ("train_list", "val_list"):
             if isinstance(found.get(key), str):  # relative to the root; a Path is taken as it stands
                 found[key] = root / found[key]
-        found.setdefault("class_names", root / "classes.txt" if (root / "classes.txt").is_file() else ())
+        found.setdefault("class_names", root / "classes.txt" if os.path.isfile(root / "classes.txt") else ())
     found["class_names"] = read_class_names(found.get("class_names", ()))
     if found["class_names"] or "num_classes" in explicit:
         found["mirror_pairs"] = explicit.get("mirror_pairs", ())  # the built-in pairs are those of the built-in classes

@@ -54,11 +54,12 @@ class Measurement:
         models = ", ".join(f"{c.file} (epoch {'unknown' if c.epoch is None else c.epoch})" for c in self.checkpoints)
         motion = "" if len(self.motion) == 3 else f", motion {','.join(self.motion) or 'none'}"
         sampling = "" if self.sampling == "even" else f" ({self.sampling})"
-        return (
+        line = (
             f"{frames} frames x {plural(self.crops, 'crop')} x {plural(self.clips, 'clip')}{sampling}, "
             f"{self.size} x {self.size} of short side {self.scale}, {self.dataset} {self.video_list} ({videos}), "
             f"{models}{motion}"
         )
+        return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,9 +73,24 @@ class Measurement:
         try:
             checkpoints = tuple(Checkpoint(**c) for c in values["checkpoints"])
             listed = {name: tuple(values[name]) for name in ("segments", "motion")}
-            return cls(**{**values, **listed, "checkpoints": checkpoints})
+            measurement = cls(**{**values, **listed, "checkpoints": checkpoints})
         except TypeError as error:
             raise ValueError(f"expected a measurement, got {error}") from None
+        measurement._check_types()
+        return measurement
+
+    def _check_types(self) -> None:
+        optional = ((c.epoch, int) for c in self.checkpoints), ((c.sha256, str) for c in self.checkpoints)
+        expected = [
+            *((text, str) for text in (self.dataset, self.video_list, self.sampling, *self.motion)),
+            *((c.file, str) for c in self.checkpoints),
+            *((value, kind) for pairs in optional for value, kind in pairs if value is not None),
+            *((number, int) for number in (self.num_videos, self.scored_videos, self.crops, self.clips, self.scale)),
+            *((number, int) for number in (self.size, *self.segments)),
+        ]
+        for value, kind in expected:
+            if type(value) is not kind:
+                raise ValueError(f"expected a measurement with {kind.__name__} in place of {ascii(value)[:200]}")
 
 
 def plural(count: int, noun: str) -> str:

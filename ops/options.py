@@ -12,6 +12,7 @@ from ops.config import (
     CLIP_SAMPLINGS,
     CONSENSUS_TYPES,
     LOSS_TYPES,
+    MAX_CLIPS,
     MOTION_MODULES,
     ON_BAD_VIDEO,
     PARAM_GROUPS,
@@ -259,6 +260,7 @@ def parse_test(script: TestScript, argv: Sequence[str] | None = None) -> TestCon
     for count in segments:
         require(count >= 2, "--test_segments of at least 2", count)
     if args.clip_index == "all":
+        require(1 <= args.num_clips <= MAX_CLIPS, f"--num_clips from 1 to {MAX_CLIPS}", args.num_clips)
         clips = tuple(range(args.num_clips))
     else:
         clips = tuple(_split_list(args.clip_index, "--clip_index", int))

@@ -17,33 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ops import score_pickle
 from ops.errors import InputError
 from ops.measurement import Measurement
-
-# What a pickle of lists, numbers and arrays names, by NumPy 1.x and 2.x.
-_ADMITTED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-    *(
-        (core, name)
-        for core in ("numpy.core.multiarray", "numpy._core.multiarray")
-        for name in ("_reconstruct", "scalar")
-    ),
-    *((core, "_frombuffer") for core in ("numpy.core.numeric", "numpy._core.numeric")),
-}
-
-
-class _ScoreUnpickler(pickle.Unpickler):
-    """Admits lists, numbers and NumPy arrays, and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not part of a score file")
-        return super().find_class(module.replace("numpy.core.", "numpy._core.") if _HAS_NEW_CORE else module, name)
-
-
-_HAS_NEW_CORE = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
 
 
 def view_path(folder: Path, clip: int, crop: int) -> Path:
@@ -106,13 +82,14 @@ def read_view(path: Path) -> View:
     except OSError as error:
         raise InputError(f"{path}: expected a score file, got {error.strerror or error}") from None
     try:
-        rows = _ScoreUnpickler(io.BytesIO(content)).load()
+        rows = score_pickle.loads(content)
     except Exception as error:  # a pickle of a stranger fails in any way it likes
         raise InputError(f"{path}: expected a pickle of scores, got {type(error).__name__}: {error}") from None
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{path}: expected a list of [scores, label], got {_describe(rows)}")
     scores: list[np.ndarray] = []
     labels: list[int] = []
+    size = 0
     for number, row in enumerate(rows):
         try:
             row_scores, label = _parse_row(row)
@@ -120,6 +97,9 @@ def read_view(path: Path) -> View:
             raise InputError(f"{path}, video {number}: {error}") from None
         if scores and row_scores.shape != scores[0].shape:
             raise InputError(f"{path}, video {number}: expected {len(scores[0])} scores, got {len(row_scores)}")
+        size += row_scores.size
+        if size > len(content):  # a pickle can name one array many times
+            raise InputError(f"{path}, video {number}: expected scores that {len(content)} bytes can hold, got more")
         scores.append(row_scores)
         labels.append(label)
     if not 0 <= min(labels) <= max(labels) < len(scores[0]):
@@ -136,7 +116,7 @@ def _describe(value: object) -> str:
 def _parse_row(row: object) -> tuple[np.ndarray, int]:
     if not isinstance(row, list | tuple) or len(row) != 2:
         raise ValueError(f"expected [scores, label], got {_describe(row)}")
-    scores, label = (np.asarray(part) for part in row)
+    scores, label = (np.asarray(_numbers(part)) for part in row)
     if scores.dtype.kind not in "fiu" or scores.ndim < 1 or scores.size < 1 or scores.size != scores.shape[-1]:
         raise ValueError(f"expected scores (1, classes), got {scores.dtype} {scores.shape}")
     with np.errstate(over="ignore"):
@@ -148,8 +128,17 @@ def _parse_row(row: object) -> tuple[np.ndarray, int]:
     return scores.reshape(-1), int(label.reshape(-1)[0])
 
 
+def _numbers(part: Any) -> Any:
+    """Numbers as they are; NumPy would follow lists in lists in lists, of which a few bytes can name billions."""
+    if isinstance(part, list | tuple) and len(part) == 1:
+        (part,) = part
+    if isinstance(part, list | tuple) and any(isinstance(number, list | tuple | np.ndarray) for number in part):
+        raise ValueError(f"expected numbers, got {_describe(part)} of {_describe(part[0])}")
+    return part
+
+
 def _read_beside(path: Path, num_videos: int) -> tuple[tuple[str, ...] | None, Measurement | None]:
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None, None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -6,9 +6,10 @@ N videos of a batch, V views (clips x crops) of each, T segments, K classes.
 import csv
 import hashlib
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,12 +77,10 @@ def score_views(config: TestConfig, device: torch.device) -> None:
 
 def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> tuple[MSN, Checkpoint]:
     content = read_checkpoint(model.weights)
-    saved = content.get("config")
-    saved = saved.get("model", {}) if isinstance(saved, dict) else {}
-    motion = saved.get("motion", MOTION_MODULES) if config.motion is None else config.motion
-    window = saved.get("motion_window") if config.motion_window is None else config.motion_window
-    trained_with = saved.get("num_segments", model.num_segments)
-    if trained_with != model.num_segments:
+    motion, window, trained_with = saved_model_settings(content, model.weights)
+    motion = (MOTION_MODULES if motion is None else motion) if config.motion is None else config.motion
+    window = window if config.motion_window is None else config.motion_window
+    if trained_with not in (None, model.num_segments):
         get_logger().warning(
             "%s was trained with %d segments and is tested with %d", model.weights, trained_with, model.num_segments
         )
@@ -95,6 +94,28 @@ def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> t
     epoch = extra.get("epoch")
     digest = hashlib.sha256(model.weights.read_bytes()).hexdigest()[:16]
     return network, Checkpoint(model.weights.name, epoch if isinstance(epoch, int) else None, digest)
+
+
+def saved_model_settings(
+    content: Mapping[str, Any], path: Path
+) -> tuple[tuple[str, ...] | None, int | None, int | None]:
+    """Motion modules, motion window and segments that a checkpoint says it was trained with, each where it does.
+
+    Raises:
+        InputError: it says something else.
+    """
+    settings = content.get("config")
+    settings = settings.get("model") if isinstance(settings, Mapping) else None
+    if not isinstance(settings, Mapping):
+        return None, None, None
+    motion, window, segments = (settings.get(key) for key in ("motion", "motion_window", "num_segments"))
+    known = isinstance(motion, list | tuple) and all(module in MOTION_MODULES for module in motion)
+    if not (motion is None or known) or any(type(n) is not int or n < 1 for n in (window, segments) if n is not None):
+        raise InputError(
+            f"{path}: expected motion modules, a motion window and segments as main.py saves them, got "
+            f"{ascii((motion, window, segments))[:200]}"
+        )
+    return None if motion is None else tuple(m for m in MOTION_MODULES if m in motion), window, segments
 
 
 def _measurement(config: TestConfig, num_videos: int, model: MSN, checkpoints: Sequence[Checkpoint]) -> Measurement:
@@ -261,7 +282,7 @@ def _finish(
     if not found:
         raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
     scored = [record for i, record in enumerate(source.records) if i in found]
-    scores = np.stack([found[i] for i in sorted(found)])  # (N, V, K)
+    scores = np.stack([found[i] for i in range(len(source.records)) if i in found])  # (N, V, K)
     labels = [r.label for r in scored]
     names = [r.path for r in scored]
     measurement = replace(measurement, scored_videos=len(scored))

@@ -4,6 +4,7 @@ Decoders: PyAV (default), decord and torchcodec. They count frames alike, in ord
 """
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -47,7 +48,7 @@ class FrameFolder:
         self.folder = folder
         self.num_frames = num_frames
         self.template = template
-        self.first = 0 if (folder / template.format(0)).exists() else 1
+        self.first = 0 if os.path.exists(folder / template.format(0)) else 1
 
     def __len__(self) -> int:
         return self.num_frames
@@ -75,7 +76,7 @@ def _read_image(path: Path, folder: Path) -> np.ndarray:
             check_size(path, *image.size)
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise VideoError(f"{folder}: expected a folder of images, got nothing there") from None
         raise VideoError(f"{path}: expected an image, got nothing there") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -170,8 +171,8 @@ def open_video(path: Path, decoder: str) -> Reader:
     Raises:
         VideoError: it is not there or not a video.
     """
-    if not path.is_file():
-        raise VideoError(f"{path}: expected a video file, got {'a folder' if path.is_dir() else 'nothing there'}")
+    if not os.path.isfile(path):
+        raise VideoError(f"{path}: expected a video file, got {'a folder' if os.path.isdir(path) else 'nothing there'}")
     readers: dict[str, Callable[[Path], Reader]] = {
         "pyav": PyAVReader,
         "decord": DecordReader,

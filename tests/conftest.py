@@ -6,12 +6,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL_TRAINING = (
     "--arch", "resnet10", "--num_segments", "2", "--input_size", "32", "--pretrain", "none", "-b", "4", "-j", "1",
     "--lr", "0.01", "--gd", "20", "--npb", "--print-freq", "2", "--eval-freq", "1",
 )  # fmt: skip
+
+# No examples are remembered between runs. The nightly target asks for the second profile.
+settings.register_profile("few", max_examples=40, derandomize=True, deadline=None, database=None)
+settings.register_profile("many", max_examples=1300, deadline=None, database=None, print_blob=True)
+settings.load_profile("few")
 
 
 def environment_of_runs() -> dict[str, str]:

@@ -190,7 +190,11 @@ class TestLoadStateDict:
         content = state if bare else {"state_dict": state, "epoch": 2}
         assert load_state_dict(content, "file").keys() == {"a.module.weight"}
 
-    @pytest.mark.parametrize("content", [{}, {"state_dict": {}}, {"epoch": 3}, {"state_dict": [1]}, {"state_dict": 1}])
+    @pytest.mark.parametrize(
+        "content",
+        [{}, {"state_dict": {}}, {"epoch": 3}, {"state_dict": [1]}, {"state_dict": 1}, {"a": torch.eye(2).to_sparse()},
+         {"a": torch.empty(2, device="meta")}],
+    )  # fmt: skip
     def test_no_weights(self, content):
         with pytest.raises(InputError, match="state_dict of named tensors"):
             load_state_dict(content, "file")
@@ -335,6 +339,15 @@ class TestReference:
         del reference["base_model.bn1.running_mean"]
         with pytest.raises(InputError, match=r"expected base_model\.bn1\.running_mean for base_model\.conv1\.bias"):
             convert_reference(reference)
+
+    @pytest.mark.parametrize("bias", [torch.zeros(3), torch.zeros(64, dtype=torch.bool)])
+    def test_a_bias_that_does_not_fit_its_batch_norm(self, reference, bias, tmp_path):
+        reference["base_model.conv1.bias"] = bias
+        torch.save(reference, tmp_path / "a.pth")
+        with pytest.raises(
+            InputError, match=r"a\.pth: expected base_model\.conv1\.bias like base_model\.bn1\.running_mean"
+        ):
+            load_weights(_build(), tmp_path / "a.pth")
 
     def test_is_recognised_by_its_names(self, reference):
         assert is_reference(reference) and not is_reference(_build().state_dict())

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # A module of ops/ imports only from lower floors.
 FLOORS = {
     1: ("deform_conv", "errors", "logger", "lr_scheduler", "measurement", "metrics", "optim", "precision", "progress",
-        "sampling", "video_errors"),
+        "sampling", "score_pickle", "video_errors"),
     2: ("checkpoint", "clip_watch", "dataset_config", "distributed", "motion", "pyav_reader", "scores"),
     3: ("config", "interruption", "nonfinite", "transforms", "video_reader"),
     4: ("dataset", "msn_net", "options", "results", "run_folder"),
