@@ -60,7 +60,12 @@ class AtCall:
         time.sleep(delay)
         target, _, names = what.rpartition(":")
         for name in names.split(","):
-            os.kill(0 if target == "group" else os.getpid(), signal.Signals[name])
+            if target == "group":  # from a terminal or a scheduler, not from the process that workers obey
+                subprocess.run(
+                    ["kill", f"-{name.removeprefix('SIG')}", "--", f"-{os.getpgrp()}"], start_new_session=True
+                )
+            else:
+                os.kill(os.getpid(), signal.Signals[name])
 
 
 def run_once(when: str, what: str, script: str, *arguments: str) -> None:
