@@ -34,6 +34,7 @@ class AtCall:
         self.name, number = when.split(":")
         self.left = int(number)
         self.what = what
+        self.process = os.getpid()
         self.begun = self.name != "any"
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
@@ -46,7 +47,7 @@ class AtCall:
         self.begun = self.begun or name == FIRST_STEP
         if self.begun and self.name in ("any", name):
             self.left -= 1
-            if self.left == 0:
+            if self.left == 0 and os.getpid() == self.process:  # workers are forked with what their parent counts by
                 self._happen()
 
     def _happen(self) -> None:

@@ -132,6 +132,27 @@ class TestOneProcess:
         assert not same(state(updates)[:2], before[:2])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+class TestOnAGPU:
+    @pytest.mark.parametrize("tolerated", [0, 1])
+    def test_no_step_waits_for_the_device(self, tolerated: int) -> None:
+        """Nor do bad steps change anything there."""
+        updates = build(network().cuda(), tolerated)
+        clips = torch.randn(8, 4, device="cuda")
+        before = [p.detach().clone() for p in updates.model.parameters()]
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for factor in (1.0, math.nan):
+                updates.begin()
+                updates.optimizer.zero_grad()
+                updates.admit(updates.model(clips).square().mean() * factor, (0, 1)).backward()
+                after = [p.detach().clone() for p in updates.model.parameters()]
+                updates.update(0, 1.0)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        assert same(list(updates.model.parameters()), after) and not same(before, after)
+
+
 def train_with_a_bad_batch(rank: int, folder: str) -> None:
     """Three steps in two processes; the second is bad in rank 1 only."""
     plain = network()
