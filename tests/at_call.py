@@ -34,6 +34,7 @@ class AtCall:
         self.name, number = when.split(":")
         self.left = int(number)
         self.what = what
+        self.process = os.getpid()
         self.begun = self.name != "any"
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
@@ -46,7 +47,7 @@ class AtCall:
         self.begun = self.begun or name == FIRST_STEP
         if self.begun and self.name in ("any", name):
             self.left -= 1
-            if self.left == 0:
+            if self.left == 0 and os.getpid() == self.process:  # workers are forked with what their parent counts by
                 self._happen()
 
     def _happen(self) -> None:
@@ -60,7 +61,12 @@ class AtCall:
         time.sleep(delay)
         target, _, names = what.rpartition(":")
         for name in names.split(","):
-            os.kill(0 if target == "group" else os.getpid(), signal.Signals[name])
+            if target == "group":  # from a terminal or a scheduler, not from the process that workers obey
+                subprocess.run(
+                    ["kill", f"-{name.removeprefix('SIG')}", "--", f"-{os.getpgrp()}"], start_new_session=True
+                )
+            else:
+                os.kill(os.getpid(), signal.Signals[name])
 
 
 def run_once(when: str, what: str, script: str, *arguments: str) -> None:
