@@ -43,6 +43,7 @@ class PyAVReader:
             raise VideoError(f"{path}: expected a video with frames, got none")
         # AVI carries no presentation times, and raw streams none at all: their frames are counted from the start.
         timed = self._container.format.name != "avi" and None not in shown and len(set(shown)) == len(shown)
+        timed = timed and any(p.is_keyframe for p in packets)
         self._packets = _PacketTable(packets, sorted(shown)) if timed else None
 
     def __len__(self) -> int:
