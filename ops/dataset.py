@@ -211,7 +211,7 @@ class TestVideo(NamedTuple):
     def view(self, model: int, clip: int, box: int) -> Tensor:
         """Pixels (T, F, 3, s, s) of one view."""
         places = self.places[model][clip]  # (T, F)
-        return crop(self.frames[places.ravel()], self.boxes[box]).unflatten(0, places.shape)
+        return crop(self.frames, self.boxes[box])[places.ravel()].unflatten(0, places.shape)
 
 
 class TrainClips(Dataset):

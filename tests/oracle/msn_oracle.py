@@ -30,8 +30,8 @@ class DeformableConv(nn.Module):
         plain = nn.Conv2d(channels, channels, kernel_size)
         self.weight, self.bias = plain.weight, plain.bias
         self.conv_offset = nn.Conv2d(channels, 2 * kernel_size**2, kernel_size, padding=self.padding)
-        nn.init.zeros_(self.conv_offset.weight)
-        nn.init.zeros_(self.conv_offset.bias)
+        for parameter in self.conv_offset.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         return deform_conv2d(x, self.conv_offset(x), self.weight, self.bias, padding=self.padding)
@@ -121,7 +121,7 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm2d(planes)
         self.conv3 = nn.Conv2d(planes, 4 * planes, 1)
         self.bn3 = nn.BatchNorm2d(4 * planes)
-        self.downsample = nn.Identity()
+        self.downsample: nn.Module = nn.Identity()
         if stride != 1 or inplanes != 4 * planes:
             self.downsample = nn.Sequential(
                 nn.Conv2d(inplanes, 4 * planes, 1, stride=stride), nn.BatchNorm2d(4 * planes)

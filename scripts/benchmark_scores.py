@@ -1,0 +1,34 @@
+"""What scripts/benchmark.py scores measures: pkl_to_results.py on the score files of a large test."""
+
+import os
+import pickle
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+CLASSES, CLIPS, CROPS = 400, 10, 3
+
+
+def score_views(num_videos: int) -> dict[str, float]:
+    """Seconds and MB that pkl_to_results.py takes, imports included, for 30 views of ``num_videos`` videos."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, num_videos)
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in range(CLIPS):
+            for crop in range(CROPS):
+                scores = rng.standard_normal((num_videos, 1, CLASSES), dtype=np.float32)
+                rows = [[row, int(label)] for row, label in zip(scores, labels, strict=True)]
+                Path(folder, f"{clip}_crop{crop}.pkl").write_bytes(pickle.dumps(rows, protocol=4))
+        command = [sys.executable, str(ROOT / "pkl_to_results.py"), "--num_clips", str(CLIPS), "--test_crops",
+                   str(CROPS), "--output_dir", folder]  # fmt: skip
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"seconds of pkl_to_results.py": round(seconds, 1), "its most memory in MB": round(peak)}
