@@ -100,7 +100,7 @@ def machine(threads: int, device: str) -> dict[str, Any]:
             found[name] = "not installed"
     accelerator = torch.cuda.get_device_name() if device == "cuda" else "none"
     return {"processor": processor(), "accelerator": accelerator, "threads": threads,
-            "python": platform.python_version(), "packages": found}  # fmt: skip
+            "python": platform.python_version(), "packages": found | {"torch": torch.__version__}}  # fmt: skip
 
 
 def processor() -> str:
