@@ -164,7 +164,7 @@ class TrainingRun(Evaluation):
         changes = config_changes(was, config_dict(config)) if isinstance(was, dict) else []
         if changes:
             log.info("settings changed since then: %s", ", ".join(changes))
-        if config.resume == "auto" and config.start_epoch is None:
+        if path.parent == config.model_dir and (self.position.epoch, self.position.step) == (epoch, step):
             distributed.on_main(lambda: name_again(path, self._names()))
 
     def _order(self) -> dict[str, int]:

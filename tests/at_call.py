@@ -48,9 +48,14 @@ class AtCall:
         if self.begun and self.name in ("any", name):
             self.left -= 1
             if self.left == 0 and os.getpid() == self.process:  # workers are forked with what their parent counts by
-                self._happen()
+                self._happen(frame)
 
-    def _happen(self) -> None:
+    def _happen(self, frame: FrameType | None) -> None:
+        calls = []
+        while frame is not None:
+            calls.append(f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}")
+            frame = frame.f_back
+        print("at", " ".join(calls), flush=True)
         what, _, delay = self.what.partition("+")
         if delay:
             threading.Thread(target=self._send, args=(what, float(delay)), daemon=True).start()

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
@@ -120,6 +121,7 @@ class TestKilled:
         assert left[0] == {"last.pth.tar"}
         assert ".last.pth.tar.tmp" in left[1]
         assert "best.pth.tar" not in left[2] and "1_epoch_ckpt.pth.tar" in left[2]
+        assert "best.pth.tar" in left[3]  # made good at the next start
         assert "1 epochs and 4 steps done" in runs.whole("killed", *options)  # only its validation was lost
         assert differing(models / "last.pth.tar", whole) == []
         assert differing(models / "best.pth.tar", whole.with_name("best.pth.tar")) == []
@@ -135,15 +137,17 @@ class TestKilled:
         calls = int(counted.rpartition("calls: ")[2])
         generator = random.Random(5)
         instants = sorted(generator.uniform(0, 0.9 * calls) for _ in range(30))
-        places = []
+        inside = Counter()
         for before, instant in zip([0.0, *instants], instants, strict=False):
             when = f"any:{1 + int(instant - before)}"
             what = f"SIGKILL+{generator.uniform(0.0005, 0.02):.4f}"
             status, output = runs.until(when, what, "random", *options, "--resume", "auto")
             assert status == -signal.SIGKILL, output
             assert "Traceback" not in output
-            places.append(output.rpartition(" steps done")[0].rpartition(": ")[2])
-        print("resumed after", "; ".join(places))
+            calls = output.rpartition("\nat ")[2].split()
+            phases = ("training.train_step", "training.validate", "run_folder.write_run")
+            inside[next((phase for phase in phases if phase in calls), "between")] += 1
+        print("killed inside", dict(inside))
         runs.whole("random", *options, "--resume", "auto")
         assert differing(runs.last("random"), runs.last("counted")) == []
         assert differing(runs.models("random") / "best.pth.tar", runs.models("counted") / "best.pth.tar") == []
