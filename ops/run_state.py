@@ -19,7 +19,7 @@ from ops.checkpoint import (
     tune_from,
 )
 from ops.config import TrainConfig, config_changes, config_dict
-from ops.dataset import VideoRecord, VideoSource, check_first_video, read_list
+from ops.dataset import VideoSource
 from ops.errors import InputError
 from ops.loaders import TrainBatchSampler
 from ops.logger import get_logger, setup_logger
@@ -39,6 +39,7 @@ from ops.run_folder import (
     refuse_other_run,
     write_run,
 )
+from ops.video_list import VideoRecord, check_first_video, read_list
 from ops.video_reader import choose_decoder
 
 # What decides the order of samples within an epoch, as errors call it.

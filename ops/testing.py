@@ -20,7 +20,7 @@ from ops import distributed
 from ops.bad_videos import BadVideos
 from ops.checkpoint import load_weights, read_checkpoint
 from ops.config import MOTION_MODULES, TestConfig, TestModel
-from ops.dataset import BrokenVideo, TestVideo, TestVideos, VideoSource, check_first_video, read_list
+from ops.dataset import BrokenVideo, TestVideo, TestVideos, VideoSource
 from ops.errors import InputError
 from ops.fusion import fuse_for_inference
 from ops.loaders import ListBatchSampler, test_loader
@@ -40,6 +40,7 @@ from ops.scores import (
     write_view,
 )
 from ops.transforms import TestTransform, test_scale
+from ops.video_list import check_first_video, read_list
 from ops.video_reader import choose_decoder
 
 

@@ -10,11 +10,12 @@ import av
 import numpy as np
 from PIL import Image
 
-from ops.dataset import Clip, SampleKey, TestVideo, TestVideos, TrainClips, VideoRecord, VideoSource
+from ops.dataset import Clip, SampleKey, TestVideo, TestVideos, TrainClips, VideoSource
 from ops.dataset_config import DatasetOptions, DatasetSpec, resolve_dataset
 from ops.errors import InputError
 from ops.sampling import FrameSampler
 from ops.transforms import TestTransform, TrainTransform, test_scale
+from ops.video_list import VideoRecord
 from ops.video_reader import DECODERS, choose_decoder
 from tests.oracle import naive_loader
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from media_check import Facts, Medium, Problem, some
 
 from ops.dataset_config import DatasetSpec
+from ops.video_list import parse_list, video_path
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,6 @@ def read_entries(path: Path, spec: DatasetSpec) -> VideoList:
     Raises:
         InputError: the file is missing or empty.
     """
-    from ops.dataset import parse_list, video_path  # torch comes with it, which worker processes would import too
-
     entries = []
     for number, text, video in parse_list(path, spec):
         if isinstance(video, ValueError):

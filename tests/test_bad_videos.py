@@ -21,12 +21,13 @@ import pkl_to_results
 import test_models_center_crop as centre_script
 from ops import bad_videos
 from ops.bad_videos import BadVideos
-from ops.dataset import MAX_DRAWS, BrokenVideo, Clip, SampleKey, TrainClips, VideoRecord, VideoSource
+from ops.dataset import MAX_DRAWS, BrokenVideo, Clip, SampleKey, TrainClips, VideoSource
 from ops.errors import InputError, run_script
 from ops.loaders import TrainBatchSampler, train_loader
 from ops.models import build_model
 from ops.sampling import FrameSampler
 from ops.transforms import TrainTransform
+from ops.video_list import VideoRecord
 from tests.clip_files import make_spec
 from tests.conftest import torchrun
 

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ops.dataset import BrokenVideo, Clip, SampleKey, TestVideos, TrainClips, VideoRecord, VideoSource
+from ops.dataset import BrokenVideo, Clip, SampleKey, TestVideos, TrainClips, VideoSource
 from ops.dataset_config import DatasetOptions, DatasetSpec, resolve_dataset
 from ops.sampling import FrameSampler
 from ops.transforms import TestTransform, TrainTransform
+from ops.video_list import VideoRecord
 from tests import media
 from tests.conftest import run_script
 from tests.oracle import naive_loader

@@ -14,7 +14,7 @@ import torch
 
 from ops import clip_watch
 from ops.clip_watch import ClipWatch
-from ops.dataset import SampleKey, TrainClips, VideoRecord, VideoSource
+from ops.dataset import SampleKey, TrainClips, VideoSource
 from ops.dataset import TestVideos as VideosOfTests
 from ops.errors import InputError
 from ops.loaders import ClipLoader, train_loader, validation_loader
@@ -22,6 +22,7 @@ from ops.loaders import test_loader as loader_of_tests
 from ops.sampling import FrameSampler
 from ops.transforms import TestTransform as TransformOfTests
 from ops.transforms import TrainTransform
+from ops.video_list import VideoRecord
 from tests.clip_files import make_spec
 
 VIDEOS, VICTIM = 6, 4

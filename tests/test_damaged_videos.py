@@ -18,12 +18,13 @@ import pytest
 from PIL import Image
 
 from ops import pyav_reader, video_errors, video_reader
-from ops.dataset import BrokenVideo, SampleKey, TrainClips, VideoRecord, VideoSource
+from ops.dataset import BrokenVideo, SampleKey, TrainClips, VideoSource
 from ops.dataset import TestVideos as VideosOfTests
 from ops.sampling import FrameSampler
 from ops.transforms import TestTransform as TransformOfTests
 from ops.transforms import TrainTransform
 from ops.video_errors import VideoError
+from ops.video_list import VideoRecord
 from ops.video_reader import FrameFolder, open_video
 from tests import guarded, media
 from tests.clip_files import make_spec, write_folder

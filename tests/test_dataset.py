@@ -10,24 +10,14 @@ import torch
 from PIL import Image
 
 import ops.dataset as dataset_module
-from ops.dataset import (
-    BrokenVideo,
-    Clip,
-    SampleKey,
-    TestVideos,
-    TrainClips,
-    VideoRecord,
-    VideoSource,
-    check_first_video,
-    read_list,
-    video_path,
-)
+from ops.dataset import BrokenVideo, Clip, SampleKey, TestVideos, TrainClips, VideoSource
 from ops.dataset import TestVideo as VideoViews
 from ops.dataset_config import DatasetSpec
 from ops.errors import InputError
 from ops.loaders import TrainBatchSampler, train_loader
 from ops.sampling import FrameSampler
 from ops.transforms import TestTransform, TrainTransform, crop, from_images
+from ops.video_list import VideoRecord, check_first_video, read_list, video_path
 from ops.video_reader import FrameFolder, open_video
 from tests import media
 from tests.clip_files import make_spec, write_broken, write_folder

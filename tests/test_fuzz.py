@@ -24,13 +24,14 @@ import test_models_center_crop as centre_script
 import test_models_three_crops as three_script
 from ops.checkpoint import load_weights, read_checkpoint, tune_from
 from ops.config import ResultsConfig, TestConfig, TrainConfig, config_dict
-from ops.dataset import VideoRecord, VideoSource, check_first_video, read_list
+from ops.dataset import VideoSource
 from ops.dataset_config import DatasetOptions, DatasetSpec, read_class_names, resolve_dataset
 from ops.errors import InputError
 from ops.measurement import Checkpoint, Measurement
 from ops.options import parse_results, parse_test, parse_train
 from ops.scores import ScoreJournal, read_view, view_path, write_view
 from ops.testing import saved_model_settings
+from ops.video_list import VideoRecord, check_first_video, read_list
 from ops.video_reader import VideoError, choose_decoder
 from tests.clip_files import make_spec
 

@@ -14,7 +14,7 @@ FLOORS = {
     1: ("deform_conv", "errors", "logger", "lr_scheduler", "measurement", "metrics", "optim", "precision", "progress",
         "sampling", "score_pickle", "video_errors"),
     2: ("checkpoint", "clip_watch", "dataset_config", "distributed", "motion", "pyav_reader", "scores"),
-    3: ("config", "interruption", "nonfinite", "transforms", "video_reader"),
+    3: ("config", "interruption", "nonfinite", "transforms", "video_list", "video_reader"),
     4: ("dataset", "msn_net", "options", "results", "run_folder"),
     5: ("bad_videos", "loaders", "models"),
     6: ("fusion", "run_state"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ops.dataset import BrokenVideo, Clip, SampleKey, TestVideos, VideoRecord, VideoSource
+from ops.dataset import BrokenVideo, Clip, SampleKey, TestVideos, VideoSource
 from ops.dataset import TestVideo as VideoViews
 from ops.errors import InputError
 from ops.loaders import (
@@ -21,6 +21,7 @@ from ops.loaders import test_loader as loader_of_tests
 from ops.sampling import FrameSampler
 from ops.transforms import Box
 from ops.transforms import TestTransform as TransformOfTests
+from ops.video_list import VideoRecord
 from tests.clip_files import make_spec, write_folder
 
 GLOBAL = 12  # videos a step

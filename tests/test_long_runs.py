@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ops.dataset import SampleKey, TrainClips, VideoRecord, VideoSource
+from ops.dataset import SampleKey, TrainClips, VideoSource
 from ops.sampling import FrameSampler
 from ops.transforms import TrainTransform
+from ops.video_list import VideoRecord
 from tests import media
 from tests.clip_files import make_spec, write_broken, write_folder
 from tests.guarded import outcomes

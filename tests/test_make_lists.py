@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.dataset import read_list
 from ops.dataset_config import DatasetOptions, DatasetSpec, resolve_dataset
 from ops.errors import InputError
+from ops.video_list import read_list
 from tests import media
 
 annotation_files = importlib.import_module("annotation_files")

@@ -10,11 +10,12 @@ import torch
 from conftest import REPOSITORY, SMALL_TRAINING, run, run_script, succeeded, torchrun
 from torch import Tensor
 
-from ops.dataset import TrainClips, VideoSource, read_list
+from ops.dataset import TrainClips, VideoSource
 from ops.loaders import TrainBatchSampler, train_loader
 from ops.options import parse_train
 from ops.sampling import FrameSampler
 from ops.transforms import TrainTransform
+from ops.video_list import read_list
 
 RUN = "MSN_motion_RGB_resnet10_avg_segment2"
 CPU = torch.device("cpu")

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from ops.dataset import VideoSource, read_list
+from ops.dataset import VideoSource
 from ops.logger import get_logger
 from ops.options import parse_train
 from ops.run_state import TrainingRun
 from ops.training import fit
+from ops.video_list import read_list
 from ops.video_reader import choose_decoder
 from tests import media
 from tests.clip_files import write_folder

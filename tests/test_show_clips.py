@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ops.dataset import SampleKey, TestVideos, TrainClips, VideoSource, read_list
+from ops.dataset import SampleKey, TestVideos, TrainClips, VideoSource
 from ops.dataset_config import DatasetSpec
 from ops.errors import InputError
 from ops.sampling import FrameSampler
 from ops.transforms import TestTransform, TrainTransform, draw_train_crop
+from ops.video_list import read_list
 from tests import media
 from tests.clip_files import make_spec, write_folder
 
