@@ -1,9 +1,10 @@
 """The two sides of scripts/benchmark.py model and train: the oracle's network and this project's."""
 
 import multiprocessing
-import resource
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -90,12 +91,12 @@ def train_sides(*settings: Any) -> Sides:
 
 
 def peak_memory(settings: Settings, threads: int) -> dict[str, int]:
-    """Most memory that a process of each side took for some training steps, in MB: on the GPU if there it runs."""
+    """Most memory that a process of each side took for some training steps, in MB: on the GPU where it runs there (Linux only)."""
     context = multiprocessing.get_context("spawn")
     found = {}
     for name in ("oracle", "network", "channels last"):
-        with context.Pool(1) as pool:  # a process of its own: its peak is the side's
-            found[name] = pool.apply(_peak_of, (name, settings, threads))
+        with ProcessPoolExecutor(1, mp_context=context) as pool:  # a process of its own: its peak is the side's
+            found[name] = pool.submit(_peak_of, name, settings, threads).result()
     return found
 
 
@@ -106,4 +107,6 @@ def _peak_of(name: str, settings: Settings, threads: int) -> int:
         step()
     if settings[4] == "cuda":
         return torch.cuda.max_memory_allocated() // 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not getrusage, whose maximum a process inherits from the one that started it.
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) // 1024
