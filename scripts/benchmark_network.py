@@ -91,7 +91,7 @@ def train_sides(*settings: Any) -> Sides:
 
 
 def peak_memory(settings: Settings, threads: int) -> dict[str, int]:
-    """Most memory that a process of each side took for some training steps, in MB: on the GPU where it runs there (Linux only)."""
+    """Most memory that each side took for some training steps, in MB: of its GPU, or of its process (Linux only)."""
     context = multiprocessing.get_context("spawn")
     found = {}
     for name in ("oracle", "network", "channels last"):
