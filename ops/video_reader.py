@@ -118,6 +118,13 @@ class DecordReader:
         return frames if frames.shape[3] == 3 else PyAVReader(self.path).get_frames(indices)
 
 
+def _same_length(reader: PyAVReader, length: int, decoder: str) -> PyAVReader:
+    """``reader``, if it counts the frames that another decoder has counted: indices would mean other frames."""
+    if len(reader) != length:
+        raise VideoError(f"{reader.path}: expected {length} frames as {decoder} counts, got {len(reader)} from PyAV")
+    return reader
+
+
 class TorchCodecReader:
     """A video file read with torchcodec; AVI, whose frames it numbers otherwise, and what it fails on, with PyAV."""
 
@@ -144,7 +151,7 @@ class TorchCodecReader:
             try:
                 return self._decoder.get_frames_at(indices.tolist()).data.numpy()
             except (RuntimeError, IndexError):
-                self._instead = PyAVReader(self.path)
+                self._instead = _same_length(PyAVReader(self.path), len(self), "torchcodec")
         return self._instead.get_frames(indices)
 
 
