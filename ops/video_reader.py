@@ -95,6 +95,7 @@ class DecordReader:
 
         self.path = path
         self._error = decord.DECORDError
+        decord.logging.set_level(decord.logging.QUIET)  # what FFmpeg says of damage goes to nobody's terminal
         announced = announced_frames(path)
         try:
             self._reader = decord.VideoReader(str(path), num_threads=1)
@@ -114,8 +115,11 @@ class DecordReader:
             passing = (self._reader.next() for _ in range(int(indices[-1]) + 1))
             frames = np.stack([frame.asnumpy() for i, frame in enumerate(passing) if i in wanted])
         except (self._error, RuntimeError, IndexError):
-            return PyAVReader(self.path).get_frames(indices)
-        return frames if frames.shape[3] == 3 else PyAVReader(self.path).get_frames(indices)
+            return self._by_pyav(indices)
+        return frames if frames.shape[3] == 3 else self._by_pyav(indices)
+
+    def _by_pyav(self, indices: np.ndarray) -> np.ndarray:
+        return _same_length(PyAVReader(self.path), len(self), "decord").get_frames(indices)
 
 
 def _same_length(reader: PyAVReader, length: int, decoder: str) -> PyAVReader:

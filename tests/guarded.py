@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+import torch
+
 HANG_SECONDS = 120.0  # of one item, far above what a slow machine needs
 SPARE_BYTES = 8 << 30
 
@@ -48,6 +50,7 @@ def outcomes(items: Sequence[Any], work: Callable[[Any], Any]) -> list[Outcome]:
 
 def _serve(connection: Connection, items: Sequence[Any], work: Callable[[Any], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)  # as data workers do: the threads of the parent are not here
     with open("/proc/self/statm") as file:
         in_use = int(file.read().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 from ops.dataset import SampleKey, TrainClips, VideoSource
+from ops.loaders import TrainBatchSampler, train_loader
 from ops.sampling import FrameSampler
 from ops.transforms import TrainTransform
 from ops.video_list import VideoRecord
@@ -98,6 +100,31 @@ class TestClips:
         before, warm, after = usages(source_of(tmp_path, kind), 2000)
         print(f"{kind}: at the beginning {before}, after {WARM_UP} clips {warm}, after 2000 {after}")
         assert_flat(before, warm, after)
+
+
+class TestLoader:
+    def test_what_workers_send_is_let_go(self, tmp_path: Path) -> None:
+        """The process that trains, over four epochs of 20 batches from two workers that stay."""
+        source = source_of(tmp_path, "frames")
+        records = source.records * 8
+        clips = TrainClips(
+            VideoSource(source.spec, records, source.decoder), 2, FrameSampler(),
+            TrainTransform(32, source.spec.mirror_labels()), 0, True,
+        )  # fmt: skip
+        sampler = TrainBatchSampler(len(records), 4, 1, 0, 1, 0)
+        loader = train_loader(clips, sampler, 2, torch.device("cpu"), 600)
+
+        def epoch(number: int) -> Usage:
+            sampler.set_position(number, 0)
+            with loader.guard():
+                for batch in loader:
+                    assert len(batch.videos) == 4
+                    del batch
+            return usage()
+
+        first, *_, last = [outcome.value for outcome in outcomes(range(4), epoch)]
+        assert (last.files, last.python_threads, last.threads) == (first.files, first.python_threads, first.threads)
+        assert last.megabytes - first.megabytes < MAX_GROWTH
 
 
 class TestMeasures:

@@ -326,6 +326,16 @@ class TestBrokenVideos:
         reason(tmp_path / "damaged.mp4", decoder)
 
 
+@pytest.mark.skipif("decord" not in DECODERS, reason="decord is not installed here")
+def test_decoders_that_count_frames_differently_are_an_error(tmp_path: Path) -> None:
+    """Where one takes over for the other, an index would mean another frame."""
+    reader = open_video(media.make_video(tmp_path / "w72.mp4", 9, size=(72, 40)), "decord")
+    assert media.numbers(reader.get_frames(np.arange(9))) == list(range(9))
+    reader._length = 13
+    with pytest.raises(VideoError, match=r"w72\.mp4: expected 13 frames as decord counts, got 9 from PyAV"):
+        reader.get_frames(np.array([3, 12]))
+
+
 class TestChooseDecoder:
     def test_by_name(self) -> None:
         assert [choose_decoder(name) for name in DECODERS] == DECODERS
