@@ -71,6 +71,10 @@ class ClipWatch:
             if "DataLoader worker" not in str(error):
                 raise
             raise InputError(self._explain(str(error), late)) from None
+        except (ConnectionError, EOFError) as error:
+            # The worker ended while a clip was handed over, and without a failure that a signal would have told of.
+            ended = ", ".join(str(process) for process in self._ended_workers())
+            raise InputError(self._explain(f"DataLoader worker (pid(s) {ended}) is gone: {error}", late)) from None
         finally:
             stop.set()
             if thread.is_alive():
@@ -97,6 +101,18 @@ class ClipWatch:
     def _slot(self, worker: int) -> tuple[int, int, int]:
         process, video, serial = self._slots[SLOT * worker : SLOT * (worker + 1)]
         return process, video, serial
+
+    def _ended_workers(self) -> list[int]:
+        """Processes of workers that have ended, which are this process's children."""
+        processes = {self._slot(worker)[0] for worker in range(self.workers)} - {0}
+        ended = []
+        for process in processes:
+            try:
+                if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                    ended.append(process)
+            except ChildProcessError:
+                ended.append(process)
+        return ended
 
     def _explain(self, message: str, late: set[int]) -> str:
         found = re.search(r"DataLoader worker \(pid\D*([\d, ]+)", message)

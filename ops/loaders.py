@@ -4,6 +4,7 @@ The order of training samples follows from (seed, epoch), and the b-th batch of 
 videos whatever the number of processes.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from ops.clip_watch import ClipWatch
 from ops.dataset import BrokenVideo, Clip, SampleKey, TestVideo, TestVideos, TrainClips
 from ops.errors import InputError
 from ops.interruption import shield_worker
+
+SIGNAL_SECONDS = 3.0  # in which the signal of a worker that failed comes
 
 
 class Batch(NamedTuple):
@@ -118,6 +121,25 @@ class ClipLoader(DataLoader):
 
     def guard(self) -> AbstractContextManager[None]:
         return self.dataset.watch.guard()
+
+    def __iter__(self) -> Any:
+        return _with_signals_awaited(super().__iter__())
+
+
+def _with_signals_awaited(batches: Iterator[Any]) -> Iterator[Any]:
+    """``batches``; where a connection to a worker breaks, the signal that tells which one died is waited for.
+
+    torch raises in that signal's handler, wherever the main process is by then: here it is where guard() sees it.
+    """
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except (ConnectionError, EOFError):
+            time.sleep(SIGNAL_SECONDS)
+            raise
+        yield batch
 
 
 def _build_loader(

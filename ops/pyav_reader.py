@@ -28,9 +28,9 @@ class PyAVReader:
             self._container = av.open(str(path))
             self._stream = _picture_stream(path, self._container)
             self._stream.codec_context.thread_count = 1
-            self._to_rgb = (
-                av.video.reformatter.VideoReformatter()
-            )  # one for all frames: making one costs more than using it
+            # One for all frames: to make one costs more than to use it. PyAV 17 and later would start threads for it.
+            self._to_rgb = av.video.reformatter.VideoReformatter()
+            self._one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
             packets = [p for p in self._container.demux(self._stream) if p.size]
         except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
             raise VideoError(f"{path}: expected a video that PyAV opens, got {one_line(error)}") from None
@@ -63,7 +63,14 @@ class PyAVReader:
         missing = [int(i) for i in indices if int(i) not in found]
         if missing:
             raise VideoError(f"{self.path}: expected frame {missing[0]} of {len(self)}, got none from the decoder")
-        return np.stack([found[int(i)] for i in indices])
+        frames = [found[int(i)] for i in indices]
+        for index, frame in zip(indices, frames, strict=True):
+            if frame.shape != frames[0].shape:
+                sizes = [f"{shape[1]}x{shape[0]}" for shape in (frames[0].shape, frame.shape)]
+                raise VideoError(
+                    f"{self.path}: expected frame {index} of {sizes[0]} pixels like frame {indices[0]}, got {sizes[1]}"
+                )
+        return np.stack(frames)
 
     def _decode_run(self, table: "_PacketTable", run: "_Run") -> dict[int, np.ndarray]:
         """The frames of a run that were found, by index."""
@@ -97,7 +104,7 @@ class PyAVReader:
 
     def _upright(self, frame: Any) -> np.ndarray:
         """A decoded frame as (H, W, 3) RGB, turned and mirrored as its file says, to the nearest quarter turn."""
-        picture = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
+        picture = self._to_rgb.reformat(frame, format="rgb24", **self._one_thread).to_ndarray()
         matrix = frame.side_data.get("DISPLAYMATRIX")
         if matrix is None:
             return picture

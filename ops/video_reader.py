@@ -114,7 +114,7 @@ class DecordReader:
             self._reader.seek(0)
             passing = (self._reader.next() for _ in range(int(indices[-1]) + 1))
             frames = np.stack([frame.asnumpy() for i, frame in enumerate(passing) if i in wanted])
-        except (self._error, RuntimeError, IndexError):
+        except (self._error, RuntimeError, IndexError, ValueError):
             return self._by_pyav(indices)
         return frames if frames.shape[3] == 3 else self._by_pyav(indices)
 

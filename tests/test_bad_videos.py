@@ -173,7 +173,7 @@ class TestBadVideos:
     def test_each_is_told_once_with_its_reason(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(bad_videos.get_logger(), "propagate", True)
+        monkeypatch.setattr(bad_videos, "get_logger", lambda: logging.getLogger("of this test"))
         bad = counter(50)
         with caplog.at_level(logging.INFO):
             for _ in range(3):

@@ -25,10 +25,13 @@ check_dataset = importlib.import_module("check_dataset")
 # Stands in for decord: reads with PyAV, but dies or hangs on files of those names.
 DECORD = """
 import os, signal, time
+import types
 import av
 
 class DECORDError(Exception):
     pass
+
+logging = types.SimpleNamespace(QUIET=0, set_level=lambda level: None)
 
 class Frame:
     def __init__(self, picture):

@@ -220,8 +220,8 @@ class TestSpec:
         ("changes", "words"),
         [
             ({"storage": "tapes"}, ("frames or videos", "'tapes'")),
-            ({"num_classes": 0}, ("at least 1 class", "0")),
-            ({"num_classes": -3}, ("at least 1 class", "-3")),
+            ({"num_classes": 0}, ("1 to 1000000 classes", "0")),
+            ({"num_classes": -3}, ("1 to 1000000 classes", "-3")),
             ({"class_names": ("x", "y")}, ("4 class names", "2")),
             ({"mirror_pairs": ((0, 4),)}, ("mirror_pairs", "0..3", "[0, 4]")),
             ({"mirror_pairs": ((0, -1),)}, ("mirror_pairs", "[0, -1]")),

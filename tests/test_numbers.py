@@ -27,7 +27,7 @@ def samples(
 ) -> Samples:
     """Pixels, labels and places of every batch of one process in two epochs, the second from its second step on."""
     sampler = TrainBatchSampler(len(dataset), batch, accumulate, rank, world, seed=7)
-    loader = train_loader(dataset, sampler, workers, CPU)
+    loader = train_loader(dataset, sampler, workers, CPU, 600)
     found = []
     for epoch, step in ((0, 0), (3, 1)):
         sampler.set_position(epoch, step)

@@ -336,6 +336,23 @@ def test_decoders_that_count_frames_differently_are_an_error(tmp_path: Path) -> 
         reader.get_frames(np.array([3, 12]))
 
 
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_pictures_of_two_sizes_are_an_error(tmp_path: Path, decoder: str) -> None:
+    """Two streams of JPEG pictures, one behind the other; the decoders must not crash and may scale."""
+    parts = [
+        media.make_video(tmp_path / f"{width}.mjpeg", 4, (width, 48), codec="mjpeg", pix_fmt="yuvj420p")
+        for width in (64, 96)
+    ]
+    path = tmp_path / "two.mjpeg"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    if decoder == "pyav":
+        with pytest.raises(VideoError, match=r"two\.mjpeg: expected frame 4 of 64x48 pixels like frame 0, got 96x48"):
+            open_video(path, decoder).get_frames(np.arange(8))
+    else:
+        with contextlib.suppress(VideoError):
+            assert len({frame.shape for frame in open_video(path, decoder).get_frames(np.arange(8))}) == 1
+
+
 class TestChooseDecoder:
     def test_by_name(self) -> None:
         assert [choose_decoder(name) for name in DECODERS] == DECODERS
