@@ -201,6 +201,8 @@ class Scaler:
         self.range = 2 if full_range else 1
         self.colorspace = colorspace
         self.reformatter = VideoReformatter()
+        # PyAV 17 and later would start threads for each frame, which costs more than it saves.
+        self.one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         return self.reformatter.reformat(
@@ -211,4 +213,5 @@ class Scaler:
             dst_colorspace=self.colorspace,
             interpolation=Interpolation.BICUBIC,
             dst_color_range=self.range,
+            **self.one_thread,
         )
