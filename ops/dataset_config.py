@@ -297,10 +297,12 @@ def read_class_names(source: Path | Sequence[str]) -> tuple[str, ...]:
         return tuple(source)
     try:
         lines = source.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"{source}: expected a file of class names, got {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{source}: expected class names in UTF-8, got {error}") from None
+    except (OSError, ValueError) as error:  # the second for a name with a null byte
+        raise InputError(
+            f"{source}: expected a file of class names, got {getattr(error, 'strerror', None) or error}"
+        ) from None
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise InputError(f"{source}: expected one class name a line, got an empty file")

@@ -37,10 +37,12 @@ def parse_list(path: Path, spec: DatasetSpec) -> list[ListLine]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: expected a list of videos, got {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected a list in UTF-8, got {error}") from None
+    except (OSError, ValueError) as error:  # the second for a name with a null byte
+        raise InputError(
+            f"{path}: expected a list of videos, got {getattr(error, 'strerror', None) or error}"
+        ) from None
     found = [ListLine(n, text, _parse_line(text.strip(), spec)) for n, text in enumerate(lines, 1) if text.strip()]
     if not found:
         raise InputError(f"{path}: expected at least one video, got an empty list")
