@@ -291,18 +291,25 @@ def _toml_fields(path: Path, name: str) -> dict[str, Any]:
     return table
 
 
+def read_lines(path: Path, what: str) -> list[str]:
+    """The lines of a text file, which an error calls ``what``.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected {what} in UTF-8, got {error}") from None
+    except (OSError, ValueError) as error:  # the second for a name with a null byte
+        raise InputError(f"{path}: expected {what}, got {getattr(error, 'strerror', None) or error}") from None
+
+
 def read_class_names(source: Path | Sequence[str]) -> tuple[str, ...]:
     """Names from a file with one a line, or as given."""
     if not isinstance(source, Path):
         return tuple(source)
-    try:
-        lines = source.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{source}: expected class names in UTF-8, got {error}") from None
-    except (OSError, ValueError) as error:  # the second for a name with a null byte
-        raise InputError(
-            f"{source}: expected a file of class names, got {getattr(error, 'strerror', None) or error}"
-        ) from None
+    lines = read_lines(source, "a file of class names")
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
         raise InputError(f"{source}: expected one class name a line, got an empty file")

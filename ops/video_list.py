@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ops.dataset_config import DatasetSpec
+from ops.dataset_config import DatasetSpec, read_lines
 from ops.errors import InputError
 from ops.video_errors import MAX_FRAMES
 
@@ -35,14 +35,7 @@ def parse_list(path: Path, spec: DatasetSpec) -> list[ListLine]:
     Raises:
         InputError: the file is missing or empty.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected a list in UTF-8, got {error}") from None
-    except (OSError, ValueError) as error:  # the second for a name with a null byte
-        raise InputError(
-            f"{path}: expected a list of videos, got {getattr(error, 'strerror', None) or error}"
-        ) from None
+    lines = read_lines(path, "a list of videos")
     found = [ListLine(n, text, _parse_line(text.strip(), spec)) for n, text in enumerate(lines, 1) if text.strip()]
     if not found:
         raise InputError(f"{path}: expected at least one video, got an empty list")
