@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix, recall_score
 
+from ops.atomic_file import write_atomically
 from ops.config import ResultsConfig
 from ops.dataset_config import read_class_names
 from ops.errors import InputError
 from ops.measurement import plural
-from ops.scores import Ensemble, average_views, check_agreement, top_accuracies, write_atomically
+from ops.scores import Ensemble, average_views, check_agreement, top_accuracies
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import torch
 from ops import distributed
 from ops.bad_videos import BadVideos
 from ops.checkpoint import (
-    is_reference,
     load_state_dict,
     load_weights,
     read_checkpoint,
@@ -28,6 +27,7 @@ from ops.models import MSN, build_model, use_channels_last
 from ops.nonfinite import FiniteUpdates
 from ops.optim import build_optimizer, load_optimizer
 from ops.precision import grad_scaler
+from ops.reference_checkpoint import is_reference
 from ops.run_folder import (
     BEST,
     LAST,

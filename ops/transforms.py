@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tvf
 
-from ops.dataset_config import NO_MIRROR
+from ops.mirror_labels import NO_MIRROR
 
 CROP_SCALES = (1.0, 0.875, 0.75, 0.66)
 SNAP_PIXELS = 2  # a crop size this close to the input size becomes the input size

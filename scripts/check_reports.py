@@ -11,7 +11,7 @@ from pathlib import Path
 from batch_jobs import plural
 from list_check import Entry, Finding, VideoList
 
-from ops.scores import write_atomically
+from ops.atomic_file import write_atomically
 
 COLUMNS = ("line", "path", "label", "problem", "unusable", "detail")
 

@@ -27,11 +27,11 @@ from clip_sheet import Card, Sheet, View
 from dataset_arguments import add_source_arguments, resolve_sources
 from torch import Tensor
 
+from ops.atomic_file import write_atomically
 from ops.dataset import BrokenVideo, SampleKey, TestVideos, TrainClips, VideoSource
 from ops.dataset_config import DatasetSpec
 from ops.errors import InputError, run_script
 from ops.sampling import FrameSampler
-from ops.scores import write_atomically
 from ops.transforms import Box, TestTransform, TrainTransform, crop, test_scale
 from ops.video_list import read_list
 from ops.video_reader import choose_decoder

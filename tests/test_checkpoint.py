@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from ops.checkpoint import (
-    convert_reference,
-    is_reference,
     load_state_dict,
     load_weights,
     read_checkpoint,
@@ -21,6 +19,7 @@ from ops.checkpoint import (
 from ops.errors import InputError
 from ops.models import MSN, build_model
 from ops.msn_net import ARCHS
+from ops.reference_checkpoint import convert_reference, is_reference
 from tests.golden_weights import GOLDEN, fill, read_shapes, relative_error, shapes_of
 from tests.oracle.msn_oracle import MSNOracle
 

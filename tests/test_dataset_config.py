@@ -6,17 +6,16 @@ from typing import Any
 import pytest
 
 from ops.dataset_config import (
-    NO_MIRROR,
     DatasetOptions,
     DatasetSpec,
     check_template,
-    mirror_labels_of_names,
     read_class_names,
     resolve_dataset,
     with_val_list,
 )
 from ops.errors import InputError
 from tests.clip_files import make_spec
+from tests.test_mirror_labels import SOMETHING
 
 BUILT_IN = {
     "something": ("frames", 174),
@@ -263,57 +262,7 @@ class TestClassNames:
             read_class_names(Path("names.txt"))
 
 
-SOMETHING = (
-    "Pushing something from left to right",
-    "Pushing something from right to left",
-    "Turning the camera left while filming something",
-    "Turning the camera right while filming something",
-    "Moving something up",
-    "Throwing something",
-)
-JESTER = (
-    "Swiping Left",
-    "Swiping Right",
-    "Swiping Down",
-    "Sliding Two Fingers Left",
-    "Sliding Two Fingers Right",
-    "Turning Hand Clockwise",
-    "Turning Hand Counterclockwise",
-    "No gesture",
-)
-MOTION = (
-    "left", "right", "up", "clockwise", "anticlockwise", "left then right", "right then left", "up then down",
-)  # fmt: skip
-
-
 class TestMirrorLabels:
-    @pytest.mark.parametrize(
-        ("names", "expected"),
-        [
-            (SOMETHING, (1, 0, 3, 2, 4, 5)),
-            (JESTER, (1, 0, 2, 4, 3, 6, 5, 7)),
-            (MOTION, (1, 0, 2, 4, 3, 6, 5, 7)),
-            (("Swiping Left", "Swiping Down"), (NO_MIRROR, 1)),
-            (("clockwise", "up"), (NO_MIRROR, 1)),
-            (("swiping LEFT", "Swiping right"), (1, 0)),
-            (("leftovers", "bright", "cleft", "upright"), (0, 1, 2, 3)),
-            (("left anticlockwise", "right clockwise", "left clockwise", "right anticlockwise"), (1, 0, 3, 2)),
-            (("left counterclockwise", "right clockwise"), (1, 0)),
-            (("waving",), (0,)),
-        ],
-    )
-    def test_by_name(self, names: tuple[str, ...], expected: tuple[int, ...]) -> None:
-        assert mirror_labels_of_names(names) == expected
-
-    def test_a_name_is_mirrored_as_a_whole(self) -> None:
-        """Sides exchanged and the sense of rotation kept is no mirror image."""
-        assert mirror_labels_of_names(("left anticlockwise", "right anticlockwise")) == (NO_MIRROR, NO_MIRROR)
-
-    @pytest.mark.parametrize("names", [SOMETHING, JESTER, MOTION, SOMETHING + JESTER + MOTION, SOMETHING[1:]])
-    def test_is_an_involution(self, names: tuple[str, ...]) -> None:
-        mirror = mirror_labels_of_names(names)
-        assert all(mirror[m] == label for label, m in enumerate(mirror) if m != NO_MIRROR)
-
     @pytest.mark.parametrize("name", ["something", "somethingv2"])
     def test_something_without_names(self, name: str) -> None:
         expected = list(range(174))

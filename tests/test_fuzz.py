@@ -29,7 +29,8 @@ from ops.dataset_config import DatasetOptions, DatasetSpec, read_class_names, re
 from ops.errors import InputError
 from ops.measurement import Checkpoint, Measurement
 from ops.options import parse_results, parse_test, parse_train
-from ops.scores import ScoreJournal, read_view, view_path, write_view
+from ops.score_journal import ScoreJournal
+from ops.scores import read_view, view_path, write_view
 from ops.testing import saved_model_settings
 from ops.video_list import VideoRecord, check_first_video, read_list
 from ops.video_reader import VideoError, choose_decoder

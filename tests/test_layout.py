@@ -11,12 +11,13 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 # A module of ops/ imports only from lower floors.
 FLOORS = {
-    1: ("deform_conv", "errors", "logger", "lr_scheduler", "measurement", "metrics", "optim", "precision", "progress",
-        "sampling", "score_pickle", "video_errors"),
-    2: ("checkpoint", "clip_watch", "dataset_config", "distributed", "motion", "pyav_reader", "scores"),
-    3: ("config", "interruption", "nonfinite", "transforms", "video_list", "video_reader"),
+    1: ("deform_conv", "errors", "logger", "lr_scheduler", "measurement", "metrics", "mirror_labels", "optim",
+        "precision", "progress", "sampling", "score_pickle", "video_errors"),
+    2: ("atomic_file", "clip_watch", "dataset_config", "distributed", "motion", "pyav_reader", "reference_checkpoint",
+        "transforms"),
+    3: ("checkpoint", "config", "interruption", "nonfinite", "score_journal", "scores", "video_list", "video_reader"),
     4: ("dataset", "msn_net", "options", "results", "run_folder"),
-    5: ("bad_videos", "loaders", "models"),
+    5: ("bad_videos", "loaders", "models", "score_output"),
     6: ("fusion", "run_state"),
     7: ("testing", "training"),
 }  # fmt: skip

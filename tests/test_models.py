@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from ops import models
-from ops.checkpoint import convert_reference, load_weights
+from ops.checkpoint import load_weights
 from ops.errors import InputError
 from ops.models import MSN, build_model, use_channels_last
 from ops.motion import DSME, TemporalShift
 from ops.msn_net import ARCHS, MotionBasicBlock, MotionBottleneck, MSNResNet, motion_weight
+from ops.reference_checkpoint import convert_reference
 from tests.golden_weights import fill, relative_error
 from tests.oracle.msn_oracle import MSNOracle
 

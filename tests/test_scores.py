@@ -1,4 +1,4 @@
-"""Score files: the published form, without trust; averages against SciPy; the journal; the line about a measurement."""
+"""Score files: the published form, without trust; averages against SciPy."""
 
 import json
 import os
@@ -15,9 +15,8 @@ from scipy.special import softmax as scipy_softmax
 from sklearn.metrics import top_k_accuracy_score
 
 from ops.errors import InputError
-from ops.measurement import Checkpoint, Measurement, plural
+from ops.measurement import Checkpoint
 from ops.scores import (
-    ScoreJournal,
     average_views,
     check_agreement,
     read_view,
@@ -25,27 +24,13 @@ from ops.scores import (
     top_accuracies,
     view_path,
     was_measured_by,
-    write_atomically,
     write_view,
 )
+from tests.test_measurement import MEASURED
 
 N, CLASSES = 12, 7
 LABELS = np.random.default_rng(0).integers(0, CLASSES, N)
 NAMES = [f"videos/{i}.mp4" for i in range(N)]
-MEASURED = Measurement(
-    dataset="tiny",
-    video_list="val.txt",
-    num_videos=N,
-    scored_videos=N,
-    segments=(8,),
-    motion=("stpme", "dsme", "shift"),
-    crops=2,
-    clips=3,
-    sampling="even",
-    scale=256,
-    size=224,
-    checkpoints=(Checkpoint("best.pth.tar", 12, "0123456789abcdef"),),
-)
 
 ONE_LESS = replace(MEASURED, scored_videos=N - 1)
 
@@ -400,40 +385,6 @@ class TestTopAccuracies:
         assert top_accuracies(scores, labels) == pytest.approx(expected)
 
 
-class TestWriteAtomically:
-    def test_writes_and_replaces(self, tmp_path: Path) -> None:
-        for content in (b"one", b"", b"three" * 1000):
-            write_atomically(tmp_path / "file", content)
-            assert (tmp_path / "file").read_bytes() == content
-        assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-    @pytest.mark.parametrize("failing", ["replace", "fsync"])
-    def test_a_failure_leaves_what_was_there(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
-    ) -> None:
-        write_atomically(tmp_path / "file", b"old")
-
-        def fail(*_: Any) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(os, failing, fail)
-        with pytest.raises(InputError, match="file: expected to write a file, got No space left on device"):
-            write_atomically(tmp_path / "file", b"new")
-        assert (tmp_path / "file").read_bytes() == b"old"
-        assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-    def test_killed_in_between_leaves_what_was_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        write_atomically(tmp_path / "file", b"old")
-        monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            write_atomically(tmp_path / "file", b"new")
-        assert (tmp_path / "file").read_bytes() == b"old"
-
-    def test_no_such_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="nowhere"):
-            write_atomically(tmp_path / "nowhere" / "file", b"")
-
-
 class TestWasMeasuredBy:
     def test_the_same_and_another(self, tmp_path: Path) -> None:
         path = write(tmp_path, 0, 0)
@@ -443,150 +394,3 @@ class TestWasMeasuredBy:
         assert not was_measured_by(tmp_path / "1_crop0.pkl", MEASURED)
         path.with_suffix(".json").write_text("[]")
         assert not was_measured_by(path, MEASURED)
-
-
-KEY = {"measurement": MEASURED.to_dict(), "clips": [0, 1]}
-SHAPE = (4, CLASSES)
-
-
-def view_scores(video: int) -> np.ndarray:
-    return np.random.default_rng(video).normal(size=SHAPE).astype(np.float32)
-
-
-def fill_journal(folder: Path, videos: list[int], rank: int = 0, key: Any = KEY) -> ScoreJournal:
-    journal = ScoreJournal(folder, key, SHAPE)
-    journal.open(rank)
-    for video in videos:
-        journal.append(video, view_scores(video))
-    journal.close()
-    return journal
-
-
-def assert_holds(journal: ScoreJournal, videos: list[int]) -> None:
-    found = journal.read()
-    assert sorted(found) == sorted(videos)
-    assert all(np.array_equal(found[v], view_scores(v)) for v in videos)
-
-
-class TestScoreJournal:
-    def test_round_trip_of_several_processes(self, tmp_path: Path) -> None:
-        journal = fill_journal(tmp_path, [0, 4, 2])
-        fill_journal(tmp_path, [1, 3], rank=1)
-        fill_journal(tmp_path, [], rank=2)
-        assert len(journal.paths()) == 3
-        assert_holds(journal, [0, 1, 2, 3, 4])
-        assert journal.read()[0].dtype == np.float32
-
-    def test_what_was_appended_is_on_disk_at_once(self, tmp_path: Path) -> None:
-        journal = ScoreJournal(tmp_path, KEY, SHAPE)
-        journal.open(0)
-        for video in range(3):
-            journal.append(video, view_scores(video))
-            assert_holds(ScoreJournal(tmp_path, KEY, SHAPE), list(range(video + 1)))
-        journal.close()
-
-    def test_accepts_arrays_of_any_layout_and_precision(self, tmp_path: Path) -> None:
-        journal = ScoreJournal(tmp_path, KEY, SHAPE)
-        journal.open(0)
-        journal.append(7, np.asfortranarray(view_scores(7).astype(np.float64)))
-        journal.close()
-        assert_holds(journal, [7])
-
-    def test_cut_off_anywhere_loses_the_last_record_alone(self, tmp_path: Path) -> None:
-        journal = fill_journal(tmp_path, [5, 6, 7])
-        (path,) = journal.paths()
-        content = path.read_bytes()
-        record = (len(content) - len(journal.header)) // 3
-        for length in range(len(content) - record, len(content)):
-            path.write_bytes(content[:length])
-            assert_holds(journal, [5, 6])
-
-    def test_goes_on_behind_the_last_whole_record(self, tmp_path: Path) -> None:
-        (path,) = fill_journal(tmp_path, [5, 6, 7]).paths()
-        path.write_bytes(path.read_bytes()[:-9])
-        assert_holds(fill_journal(tmp_path, [8, 9]), [5, 6, 8, 9])
-
-    @pytest.mark.parametrize("at", [-1, -5, -40])
-    def test_damaged_record_is_not_read(self, tmp_path: Path, at: int) -> None:
-        (path,) = (journal := fill_journal(tmp_path, [5, 6, 7])).paths()
-        content = bytearray(path.read_bytes())
-        content[at] ^= 4
-        path.write_bytes(content)
-        assert_holds(journal, [5, 6])
-
-    @pytest.mark.parametrize(
-        ("key", "shape"),
-        [({**KEY, "clips": [0, 2]}, SHAPE), ({}, SHAPE), (KEY, (4, CLASSES + 1)), (KEY, (2, 2 * CLASSES))],
-    )
-    def test_other_settings_are_refused(self, tmp_path: Path, key: Any, shape: tuple[int, int]) -> None:
-        (path,) = fill_journal(tmp_path, [5]).paths()
-        before = path.read_bytes()
-        other = ScoreJournal(tmp_path, key, shape)
-        for attempt in (other.read, lambda: other.open(0)):
-            with pytest.raises(InputError, match="others"):
-                attempt()
-        assert path.read_bytes() == before
-
-    @pytest.mark.parametrize("content", [b"", b"{}\n", b"\x00" * 2000])
-    def test_other_files_are_refused(self, tmp_path: Path, content: bytes) -> None:
-        journal = fill_journal(tmp_path, [5])
-        journal.paths()[0].write_bytes(content)
-        with pytest.raises(InputError, match=r"\.partial_rank0"):
-            journal.read()
-
-    def test_remove(self, tmp_path: Path) -> None:
-        journal = fill_journal(tmp_path, [5])
-        fill_journal(tmp_path, [6], rank=1)
-        (tmp_path / "0_crop0.pkl").touch()
-        journal.remove()
-        assert [p.name for p in tmp_path.iterdir()] == ["0_crop0.pkl"]
-        assert journal.read() == {}
-
-
-class TestMeasurement:
-    @pytest.mark.parametrize(
-        "measured",
-        [
-            MEASURED,
-            replace(MEASURED, segments=(8, 16), checkpoints=(Checkpoint("a", None), Checkpoint("b", 3, "ff"))),
-            replace(MEASURED, motion=(), scored_videos=3, sampling="dense random"),
-        ],
-    )
-    def test_round_trip_through_json(self, measured: Measurement) -> None:
-        assert Measurement.from_dict(json.loads(json.dumps(measured.to_dict()))) == measured
-
-    @pytest.mark.parametrize(
-        "values",
-        [None, [], "text", {}, {**MEASURED.to_dict(), "more": 1}, {**MEASURED.to_dict(), "checkpoints": [{"x": 1}]},
-         {**MEASURED.to_dict(), "checkpoints": None}, {**MEASURED.to_dict(), "segments": 8},
-         {k: v for k, v in MEASURED.to_dict().items() if k != "size"}],
-        ids=range(9),
-    )  # fmt: skip
-    def test_anything_else_is_a_value_error(self, values: Any) -> None:
-        with pytest.raises(ValueError, match="measurement"):
-            Measurement.from_dict(values)
-
-    def test_line_says_how_it_was_measured(self) -> None:
-        line = MEASURED.line()
-        for part in ("8 frames", "2 crops", "3 clips", "224", "256", "tiny", "val.txt", "12 videos", "best.pth.tar",
-                     "epoch 12"):  # fmt: skip
-            assert part in line
-        assert "\n" not in line and "motion" not in line and "even" not in line
-
-    @pytest.mark.parametrize(
-        ("changes", "part"),
-        [
-            ({"crops": 1, "clips": 1}, "1 crop x 1 clip,"),
-            ({"segments": (8, 16)}, "8+16 frames"),
-            ({"scored_videos": 5}, "5 of 12 videos"),
-            ({"sampling": "random"}, "(random)"),
-            ({"motion": ()}, "motion none"),
-            ({"motion": ("stpme", "shift")}, "motion stpme,shift"),
-            ({"checkpoints": (Checkpoint("x.pth", None),)}, "x.pth (epoch unknown)"),
-        ],
-    )
-    def test_line_says_what_is_unusual(self, changes: dict[str, Any], part: str) -> None:
-        assert part in replace(MEASURED, **changes).line()
-
-    def test_plural(self) -> None:
-        assert [plural(n, "clip") for n in (0, 1, 2)] == ["0 clips", "1 clip", "2 clips"]

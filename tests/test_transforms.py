@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ops.dataset_config import NO_MIRROR
+from ops.mirror_labels import NO_MIRROR
 from ops.transforms import (
     Box,
     TestTransform,

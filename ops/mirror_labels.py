@@ -1,0 +1,35 @@
+"""Labels after a horizontal flip, from class names: what moves left moves right in a mirror."""
+
+import re
+from collections.abc import Sequence
+
+NO_MIRROR = -1
+# Words of class names and what they become in a mirror, in two spellings.
+MIRROR_WORDS = {
+    "left": ("right", "right"),
+    "right": ("left", "left"),
+    "clockwise": ("anticlockwise", "counterclockwise"),
+    "anticlockwise": ("clockwise", "clockwise"),
+    "counterclockwise": ("clockwise", "clockwise"),
+}
+
+
+def mirror_labels_of_names(names: Sequence[str]) -> tuple[int, ...]:
+    """Labels after a horizontal flip: the words of MIRROR_WORDS are exchanged and the result is looked up.
+
+    A name that changes into one that is not there has no mirror label (NO_MIRROR): its clips must not be flipped.
+    """
+    label_of = {name.casefold(): label for label, name in enumerate(names)}
+    mirror = []
+    for label, name in enumerate(names):
+        mirrored = [_mirror_words(name.casefold(), spelling) for spelling in range(2)]
+        found = [label_of[m] for m in mirrored if m in label_of]
+        unchanged = mirrored[0] == name.casefold()
+        mirror.append(label if unchanged else found[0] if found else NO_MIRROR)
+    return tuple(mirror)
+
+
+def _mirror_words(text: str, spelling: int) -> str:
+    """``text`` with every whole word that has a mirror word exchanged, in one of the spellings of that."""
+    pattern = r"\b(" + "|".join(MIRROR_WORDS) + r")\b"
+    return re.sub(pattern, lambda match: MIRROR_WORDS[match[0]][spelling], text)
