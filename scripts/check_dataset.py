@@ -23,8 +23,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
 import check_reports
-from batch_jobs import SHOWN, OneLineParser, number_type, plural, print_any_name, processors, progress_bar
 from check_journal import Journal
+from command_line import SHOWN, OneLineParser, number_type, plural, print_any_name, processors, progress_bar
 from dataset_arguments import add_source_arguments, resolve_sources
 from list_check import Finding, VideoList, find_problems, media_of, read_entries, same_size
 from media_check import Facts, Inspect, Medium, Problem, digest

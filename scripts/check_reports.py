@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from batch_jobs import plural
+from command_line import plural
 from list_check import Entry, Finding, VideoList
 
 from ops.atomic_file import write_atomically

@@ -32,8 +32,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
 from annotation_files import SEVERAL, SINGLE, Annotations
-from batch_jobs import SHOWN, OneLineParser, number_type, plural, print_any_name, processors, show
 from class_folders import annotate_folders, storage_of
+from command_line import SHOWN, OneLineParser, number_type, plural, print_any_name, processors, show
 from media_index import FolderIndex, Listing, MediaIndex, Medium, find_media, list_prefix
 
 from ops.dataset_config import BUILT_IN, DEFAULT_TEMPLATE, STORAGES, check_template

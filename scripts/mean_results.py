@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
-from batch_jobs import OneLineParser, plural
+from command_line import OneLineParser, plural
 
 from ops.errors import InputError, run_script
 

@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from an
 
 import av
 from av.video.frame import PictureType
-from batch_jobs import Batch, OneLineParser, add_batch_options, number_type
+from batch_jobs import Batch, add_batch_options
+from command_line import OneLineParser, number_type
 from video_input import Scaler, VideoError, VideoReader, scaled_size, seconds
 
 from ops.errors import run_script

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from an
 
 import numpy as np
 import torch
-from batch_jobs import OneLineParser, number_type, print_any_name
 from clip_sheet import Card, Sheet, View
+from command_line import OneLineParser, number_type, print_any_name
 from dataset_arguments import add_source_arguments, resolve_sources
 from torch import Tensor
 

@@ -77,7 +77,8 @@ class AtCall:
 def run_once(when: str, what: str, script: str, *arguments: str) -> None:
     sys.argv = [script, *arguments]
     sys.path[0] = str(Path(script).parent)
-    import ops.training  # noqa: F401  before calls are counted, which takes time
+    if Path(script).name == "main.py":
+        import ops.training  # noqa: F401  before calls are counted, which takes time
 
     if os.environ.get("RANK", "1") == "1" and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
         count = AtCall(when, what)

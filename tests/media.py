@@ -25,6 +25,7 @@ from ops.video_reader import DECODERS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "scripts"
+AT_CALL = REPOSITORY / "tests" / "at_call.py"
 sys.path.insert(0, str(SCRIPTS))  # the scripts' modules, for tests that call them
 
 Picture = NDArray[np.uint8]

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -256,13 +255,12 @@ class TestInterruption:
         for number in range(8):
             os.link(whole, videos / f"{number:02d}.mp4")
         command = [sys.executable, str(media.SCRIPTS / "extract_frames.py"), str(videos), str(out), "-j", "2"]
+        at_an_answer = [str(media.AT_CALL), "worker_pool.receive:4", f"group:{sent.name}"]  # both ready, a video done
+        first = [sys.executable, *at_an_answer, *command[1:]]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            first, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
-        while process.poll() is None and not list(out.glob("[0-9]*")):
-            time.sleep(0.01)
-        os.killpg(process.pid, sent)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
         if sent is signal.SIGINT:  # the terminal sends it to every process of the group
             assert process.returncode == 130, errors
             assert "the same command goes on there" in errors

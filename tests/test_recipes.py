@@ -22,7 +22,8 @@ from ops.options import parse_results, parse_test, parse_train
 from tests.test_options import KINETICS, SOMETHING
 
 SCRIPTS = REPOSITORY / "scripts"
-RECIPES = sorted(path.name for path in SCRIPTS.glob("*.sh") if path.name != "launch.sh")
+SHARED = ("launch.sh", "fine_tune_splits.sh", "test_splits.sh")  # what recipes have in common
+RECIPES = sorted(path.name for path in SCRIPTS.glob("*.sh") if path.name not in SHARED)
 TRAIN = ("something_v1_8f", "something_v1_16f", "something_v2_8f", "something_v2_16f", "kinetics_8f")
 FINE_TUNE = ("ucf101_8f", "hmdb51_8f")
 TEST = (*TRAIN, *FINE_TUNE, "something_v1_8f_16f", "something_v2_8f_16f")
@@ -104,7 +105,7 @@ class TestPublished:
             assert config.run_name.endswith(f"segment8_split{split}")
             assert (config.lr, config.lr_batch_size, config.epochs) == (0.001, 16, 25)
             assert config.tune_from == "checkpoint/MSN_kinetics_RGB_resnet50_avg_segment8/best.pth.tar"
-        chosen = recorded(tmp_path, f"train_{name}_8f.sh", "3", "1", "--storage", "frames", "--lr", "0.1")
+        chosen = recorded(tmp_path, f"train_{name}_8f.sh", "--storage", "frames", "--lr", "0.1", SPLITS="3 1")
         configs = [training(command) for command in chosen]
         assert [config.dataset.val_list.name for config in configs] == [f"val_frames_split{n}.txt" for n in (3, 1)]
         assert {config.lr for config in configs} == {0.1}
@@ -175,7 +176,7 @@ class TestMean:
 
 
 class TestStyle:
-    @pytest.mark.parametrize("name", [*RECIPES, "launch.sh"])
+    @pytest.mark.parametrize("name", [*RECIPES, *SHARED])
     def test_header_and_safety(self, name: str) -> None:
         path = SCRIPTS / name
         lines = path.read_text().splitlines()
@@ -259,15 +260,18 @@ class TestRun:
         test = (*SMALL, "--archs", "resnet10")
         output = carry_out(data, "test_kinetics_8f.sh", *test, WEIGHTS=weights)
         assert "[8 frames x 3 crops x 10 clips, 36 x 36 of short side 36, kinetics val.txt (3 videos)" in output
-        for name, splits in (("ucf101", ("1", "2", "3")), ("hmdb51", ("2",))):
-            output = carry_out(data, f"train_{name}_8f.sh", *splits, *TINY, NUM_GPUS="1", TUNE_FROM=weights)
-            assert output.count(f"tuning from {weights}; left out: nothing") == len(splits)
-            assert output.count("learning rate 0.001 for 16 videos a step -> 0.000125 for 2") == len(splits)
+        for name, splits in (("ucf101", "1 2 3"), ("hmdb51", "2")):
+            numbers = splits.split()
+            output = carry_out(data, f"train_{name}_8f.sh", *TINY, NUM_GPUS="1", TUNE_FROM=weights, SPLITS=splits)
+            assert output.count(f"tuning from {weights}; left out: nothing") == len(numbers)
+            assert output.count("learning rate 0.001 for 16 videos a step -> 0.000125 for 2") == len(numbers)
             folder = checkpoints.format(name)
-            output = carry_out(data, f"test_{name}_8f.sh", *splits, *test, CHECKPOINTS=folder)
-            assert f"{name} val_videos_split{splits[-1]}.txt (3 videos)" in output
-            results = [json.loads((data / f"results/{name}_8f_split{s}/results.json").read_text()) for s in splits]
-            mean = sum(result["top1"] for result in results) / len(splits)
-            assert f"mean of {len(splits)} result{'s' * (len(splits) > 1)}: top-1 {mean:.2f} %" in output
-        again = carry_out(data, "train_hmdb51_8f.sh", "2", *TINY, "--epochs", "2", NUM_GPUS="1", TUNE_FROM=weights)
+            output = carry_out(data, f"test_{name}_8f.sh", *test, CHECKPOINTS=folder, SPLITS=splits)
+            assert f"{name} val_videos_split{numbers[-1]}.txt (3 videos)" in output
+            results = [json.loads((data / f"results/{name}_8f_split{s}/results.json").read_text()) for s in numbers]
+            mean = sum(result["top1"] for result in results) / len(numbers)
+            assert f"mean of {len(numbers)} result{'s' * (len(numbers) > 1)}: top-1 {mean:.2f} %" in output
+        again = carry_out(
+            data, "train_hmdb51_8f.sh", *TINY, "--epochs", "2", NUM_GPUS="1", TUNE_FROM=weights, SPLITS="2"
+        )
         assert "1 epochs and 0 steps done" in again and "tuning from" not in again
