@@ -118,7 +118,7 @@ class TestInterruptedTest:
             "--input_size", "32", "--batch_size=2", "-j", "1", "--output_dir",
         )  # fmt: skip
         succeeded(run_script(script, *options, "whole", cwd=trained_folder))
-        killing = (sys.executable, str(REPOSITORY / "tests" / "at_call.py"), "scores.append:4", "SIGKILL")
+        killing = (sys.executable, str(REPOSITORY / "tests" / "at_call.py"), "score_journal.append:4", "SIGKILL")
         killed = run(*killing, script, *options, "interrupted", cwd=trained_folder)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         folder = trained_folder / "interrupted"
