@@ -30,7 +30,7 @@ class VideoSource:
     Args:
         spec: the data set.
         records: its videos.
-        decoder: ``decord`` or ``pyav``.
+        decoder: a key of ``DECODERS``.
     """
 
     spec: DatasetSpec

@@ -42,7 +42,7 @@ class DatasetSpec:
         train_list, val_list: list files.
         class_names: K names in label order, or empty.
         image_tmpl: ``str.format`` template of an image's name, given its number.
-        mirror_pairs: labels that a horizontal flip exchanges, for when there are no class names.
+        mirror_pairs: labels that a horizontal flip exchanges, whatever the class names say.
     """
 
     name: str
@@ -74,9 +74,7 @@ class DatasetSpec:
 
     def mirror_labels(self) -> tuple[int, ...]:
         """For each label the label after a horizontal flip; NO_MIRROR where flipping would leave no true label."""
-        if self.class_names:
-            return mirror_labels_of_names(self.class_names)
-        mirror = list(range(self.num_classes))
+        mirror = list(mirror_labels_of_names(self.class_names) if self.class_names else range(self.num_classes))
         for a, b in self.mirror_pairs:
             mirror[a], mirror[b] = b, a
         return tuple(mirror)
@@ -154,7 +152,8 @@ def resolve_dataset(options: DatasetOptions) -> DatasetSpec:
     if options.dataset_config is not None:
         explicit |= _toml_fields(Path(options.dataset_config), options.name)
     explicit |= _command_line_fields(options)
-    found = _built_in_fields(options, explicit.get("storage")) | explicit
+    built_in = _built_in_fields(options, explicit.get("storage"))
+    found = built_in | explicit
     if "root" in found:
         root = Path(found["root"])
         for key in ("train_list", "val_list"):
@@ -162,7 +161,7 @@ def resolve_dataset(options: DatasetOptions) -> DatasetSpec:
                 found[key] = root / found[key]
         found.setdefault("class_names", root / "classes.txt" if os.path.isfile(root / "classes.txt") else ())
     found["class_names"] = read_class_names(found.get("class_names", ()))
-    if found["class_names"] or "num_classes" in explicit:
+    if found["class_names"] or found.get("num_classes") != built_in.get("num_classes"):
         found["mirror_pairs"] = explicit.get("mirror_pairs", ())  # the built-in pairs are those of the built-in classes
     if found["class_names"] and "num_classes" not in explicit:
         found["num_classes"] = len(found["class_names"])
@@ -187,6 +186,8 @@ _REQUIRED = {
 def _built_in_fields(options: DatasetOptions, storage: str | None) -> dict[str, Any]:
     built_in = BUILT_IN.get(options.name)
     if built_in is None:
+        if options.split is not None:
+            raise InputError(f"data set {options.name}: expected no --split (it is not built in), got {options.split}")
         return {"name": options.name}
     storage = storage or built_in.storages[0]
     split = 1 if options.split is None else options.split
@@ -263,17 +264,21 @@ def _toml_fields(path: Path, name: str) -> dict[str, Any]:
 
 
 def read_lines(path: Path, what: str) -> list[str]:
-    """The lines of a text file, which an error calls ``what``.
+    """The lines of a text file, which an error calls ``what``, without a byte-order mark.
 
     Raises:
         InputError: it cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected {what} in UTF-8, got {error}") from None
+        content = path.read_bytes()
     except (OSError, ValueError) as error:  # the second for a name with a null byte
         raise InputError(f"{path}: expected {what}, got {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        got = f"the byte 0x{content[error.start]:02x}"
+        raise InputError(f"{path}, line {line}: expected {what} in UTF-8, got {got}") from None
 
 
 def read_class_names(source: Path | Sequence[str]) -> tuple[str, ...]:

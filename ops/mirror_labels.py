@@ -8,10 +8,16 @@ NO_MIRROR = -1
 MIRROR_WORDS = {
     "left": ("right", "right"),
     "right": ("left", "left"),
+    "leftward": ("rightward", "rightward"),
+    "rightward": ("leftward", "leftward"),
+    "leftwards": ("rightwards", "rightwards"),
+    "rightwards": ("leftwards", "leftwards"),
     "clockwise": ("anticlockwise", "counterclockwise"),
     "anticlockwise": ("clockwise", "clockwise"),
     "counterclockwise": ("clockwise", "clockwise"),
 }
+# A whole word: "turn left", "turn_left", "turnLeft" and "TurnLeft2" have one, "upright" and "leftovers" do not.
+_WORD = re.compile(r"(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z]))(?i:" + "|".join(MIRROR_WORDS) + r")(?![^\W\d_A-Z])")
 
 
 def mirror_labels_of_names(names: Sequence[str]) -> tuple[int, ...]:
@@ -22,7 +28,7 @@ def mirror_labels_of_names(names: Sequence[str]) -> tuple[int, ...]:
     label_of = {name.casefold(): label for label, name in enumerate(names)}
     mirror = []
     for label, name in enumerate(names):
-        mirrored = [_mirror_words(name.casefold(), spelling) for spelling in range(2)]
+        mirrored = [_mirror_words(name, spelling).casefold() for spelling in range(2)]
         found = [label_of[m] for m in mirrored if m in label_of]
         unchanged = mirrored[0] == name.casefold()
         mirror.append(label if unchanged else found[0] if found else NO_MIRROR)
@@ -31,5 +37,4 @@ def mirror_labels_of_names(names: Sequence[str]) -> tuple[int, ...]:
 
 def _mirror_words(text: str, spelling: int) -> str:
     """``text`` with every whole word that has a mirror word exchanged, in one of the spellings of that."""
-    pattern = r"\b(" + "|".join(MIRROR_WORDS) + r")\b"
-    return re.sub(pattern, lambda match: MIRROR_WORDS[match[0]][spelling], text)
+    return _WORD.sub(lambda match: MIRROR_WORDS[match[0].casefold()][spelling], text)

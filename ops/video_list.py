@@ -81,7 +81,10 @@ def _parse_videos_line(line: str, spec: DatasetSpec) -> VideoRecord:
         raise ValueError(f"expected '<file> <label>', got {line!r}")
     record = VideoRecord(parts[0], None, int(parts[1]))
     # A frames list would pass as a videos list of files named 'folder 48': only such a file can tell.
-    if _is_integer(parts[0].split()[-1]) and " " in parts[0] and not os.path.isfile(video_path(record, spec)):
+    if not Path(record.path).name:
+        raise ValueError(f"expected '<file> <label>', got {line!r}, which names no file")
+    words = parts[0].split()
+    if len(words) > 1 and _is_integer(words[-1]) and not os.path.isfile(video_path(record, spec)):
         raise ValueError(f"expected '<file> <label>', got {line!r}, which looks like '<folder> <num_frames> <label>'")
     return record
 

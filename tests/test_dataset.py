@@ -62,7 +62,9 @@ class TestReadList:
             parse(tmp_path, f"first 5 0\n\n{line}\n", "frames")
         assert "\n" not in str(caught.value)
 
-    @pytest.mark.parametrize("line", ["a", "1", "a.mp4 x", "a.mp4 -1", "a.mp4 4", "a.mp4 1.0", "a.mp4 1,"])
+    @pytest.mark.parametrize(
+        "line", ["a", "1", "a.mp4 x", "a.mp4 -1", "a.mp4 4", "a.mp4 1.0", "a.mp4 1,", "/ 0", ". 1", "a\t48\t1"]
+    )
     def test_malformed_videos_lines(self, tmp_path: Path, line: str) -> None:
         with pytest.raises(InputError, match=r"list\.txt, line 3: expected"):
             parse(tmp_path, f"first.mp4 0\n\n{line}\n", "videos")
@@ -83,14 +85,17 @@ class TestReadList:
         (tmp_path / "clip 48.mp4").touch()
         assert parse(tmp_path, "clip 48 1\n", "videos") == [VideoRecord("clip 48", None, 1)]
 
+    def test_a_byte_order_mark(self, tmp_path: Path) -> None:
+        assert parse(tmp_path, b"\xef\xbb\xbfa 3 1\n", "frames") == [VideoRecord("a", 3, 1)]
+
     @pytest.mark.parametrize("text", ["", "\n\n  \n"])
     def test_empty(self, tmp_path: Path, text: str) -> None:
         with pytest.raises(InputError, match=r"list\.txt: .*empty"):
             parse(tmp_path, text, "frames")
 
     def test_unreadable(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match=r"list\.txt: .*UTF-8"):
-            parse(tmp_path, b"caf\xe9 3 1\n", "frames")
+        with pytest.raises(InputError, match=r"list\.txt, line 2: .*UTF-8, got the byte 0xe9"):
+            parse(tmp_path, b"a 3 1\ncaf\xe9 3 1\n", "frames")
         for path in (tmp_path / "nowhere.txt", tmp_path):
             with pytest.raises(InputError, match=path.name):
                 read_list(path, make_spec(tmp_path))

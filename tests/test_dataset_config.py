@@ -79,6 +79,9 @@ class TestBuiltIn:
     def test_split_of_a_set_without_splits(self, name: str) -> None:
         assert "--split 1" in refusal(name, split=1)
 
+    def test_split_of_a_set_that_is_not_built_in(self) -> None:
+        assert refusal("mine", COMPLETE, split=1).startswith("data set mine: expected no --split")
+
     def test_motion_in_both_forms(self) -> None:
         assert resolve("motion").train_list == Path("data/motion/train_videos.txt")
         assert resolve("motion", storage="frames").val_list == Path("data/motion/val_frames.txt")
@@ -270,10 +273,18 @@ class TestMirrorLabels:
             expected[a], expected[b] = b, a
         assert list(resolve(name).mirror_labels()) == expected
 
-    def test_names_come_before_pairs(self, tmp_path: Path) -> None:
+    def test_pairs_come_before_names(self, tmp_path: Path) -> None:
         spec = make_spec(tmp_path, class_names=("left", "right", "up", "down"), mirror_pairs=((2, 3),))
-        assert spec.mirror_labels() == (1, 0, 2, 3)
+        assert spec.mirror_labels() == (1, 0, 3, 2)
+        spec = make_spec(tmp_path, class_names=("left", "right", "up", "down"), mirror_pairs=((0, 0), (1, 1)))
+        assert spec.mirror_labels() == (0, 1, 2, 3)
         assert make_spec(tmp_path, mirror_pairs=((2, 3),)).mirror_labels() == (0, 1, 3, 2)
+
+    def test_pairs_of_a_toml_file_beside_class_names(self) -> None:
+        Path("described").mkdir()
+        Path("described/names.txt").write_text("a\nb\nc\n")
+        spec = resolve(toml=COMPLETE + 'class_names = "names.txt"\nmirror_pairs = [[0, 2]]\n')
+        assert spec.mirror_labels() == (2, 1, 0)
 
     @pytest.mark.parametrize("name", ["kinetics", "ucf101", "hmdb51", "jester"])
     def test_nothing_to_swap_without_names_and_pairs(self, name: str) -> None:
@@ -286,6 +297,9 @@ class TestMirrorLabels:
         spec = resolve("something", class_names="names.txt")
         assert spec.num_classes == len(SOMETHING)
         assert spec.mirror_labels() == (1, 0, 3, 2, 4, 5)
+
+    def test_the_number_of_classes_said_again(self) -> None:
+        assert resolve("something", num_class=174) == resolve("something")
 
     def test_a_part_of_something_without_names(self) -> None:
         assert resolve("something", num_class=10).mirror_labels() == tuple(range(10))

@@ -41,6 +41,9 @@ class TestMirrorLabelsOfNames:
             (("left anticlockwise", "right clockwise", "left clockwise", "right anticlockwise"), (1, 0, 3, 2)),
             (("left counterclockwise", "right clockwise"), (1, 0)),
             (("waving",), (0,)),
+            (("move_left", "move_right", "move-left-2", "move-right-2"), (1, 0, 3, 2)),
+            (("TurnLeft", "TurnRight", "turnLeftFast", "turnRightFast", "UPRIGHT"), (1, 0, 3, 2, 4)),
+            (("drifting leftwards", "drifting rightwards", "leftward", "rightward"), (1, 0, 3, 2)),
         ],
     )
     def test_by_name(self, names: tuple[str, ...], expected: tuple[int, ...]) -> None:
