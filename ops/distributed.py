@@ -144,13 +144,18 @@ def from_all(item: Any) -> list[Any]:
 
 def on_main(function: Callable[[], Result]) -> Result:
     """What ``function`` returns, or the InputError that it raises, on the first process: the same everywhere."""
-    outcome: tuple[Any, str | None] = (None, None)
+    return from_main(on_main_only(function))
+
+
+def on_main_only(function: Callable[[], Result]) -> Result | None:
+    """What ``function`` returns on the first process, None elsewhere; the InputError that it raises, everywhere."""
+    result, problem = None, None
     if is_main():
         try:
-            outcome = function(), None
+            result = function()
         except InputError as error:
-            outcome = None, str(error)
-    result, problem = from_main(outcome)
+            problem = str(error)
+    problem = from_main(problem)
     if problem is not None:
         raise InputError(problem)
     return result

@@ -18,6 +18,20 @@ class _TerminalHandler(logging.Handler):
         sys.stdout.flush()
 
 
+class _LogFile(logging.FileHandler):
+    """A file whose disk may fill up: that costs its lines and one warning, not the run."""
+
+    _failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._failed:
+            self._failed = True
+            print(f"{self.baseFilename}: lines are missing: {error.strerror}", file=sys.stderr, flush=True)
+
+
 class _Memory(logging.Handler):
     """Keeps what is said before the log file is open."""
 
@@ -50,7 +64,7 @@ def setup_logger(is_main: bool, log_file: Path | None = None) -> logging.Logger:
         logger.addHandler(logging.NullHandler())
         return logger
     handlers: list[logging.Handler] = [_TerminalHandler()]
-    handlers.append(_Memory() if log_file is None else logging.FileHandler(log_file, mode="a", encoding="utf-8"))
+    handlers.append(_Memory() if log_file is None else _LogFile(log_file, mode="a", encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         logger.addHandler(handler)

@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from ops import distributed
+from ops.atomic_file import write_atomically
 from ops.bad_videos import BadVideos
 from ops.checkpoint import (
     load_state_dict,
@@ -20,12 +21,13 @@ from ops.checkpoint import (
 from ops.config import TrainConfig, config_changes, config_dict
 from ops.dataset import VideoSource
 from ops.errors import InputError
+from ops.folder_lock import hold
 from ops.loaders import TrainBatchSampler
 from ops.logger import get_logger, setup_logger
 from ops.measurement import Checkpoint
-from ops.models import MSN, build_model, use_channels_last
+from ops.models import MSN, build_model, saved_model_settings, use_channels_last
 from ops.nonfinite import FiniteUpdates
-from ops.optim import build_optimizer, load_optimizer
+from ops.optim import build_optimizer, freeze_batch_norms, load_optimizer
 from ops.precision import grad_scaler
 from ops.reference_checkpoint import is_reference
 from ops.run_folder import (
@@ -84,15 +86,14 @@ class Evaluation:
         self.val_source = VideoSource(config.dataset, open_list(config, config.dataset.val_list), self.decoder)
         self.val_bad = bad_videos(config, config.dataset.val_list, self.val_source)
         self.checkpoint = find_checkpoint(config)
-        self.model = build_network(config, resuming=self.checkpoint is not None).to(device)
+        self.loaded: Mapping[str, Any] = {} if self.checkpoint is None else read_checkpoint(self.checkpoint)
+        self.model = build_network(config, self.checkpoint, self.loaded).to(device)
         if config.channels_last:
             use_channels_last(self.model)
         if config.compile:
             self.model.compile()
         self.measured = Checkpoint("untrained weights", None)
-        self.loaded: Mapping[str, Any] = {}
         if self.checkpoint is not None:
-            self.loaded = read_checkpoint(self.checkpoint)
             load_weights(self.model, self.loaded, str(self.checkpoint))
             epoch = self.loaded.get("epoch")
             self.measured = Checkpoint(self.checkpoint.name, epoch if isinstance(epoch, int) else None)
@@ -119,6 +120,8 @@ class TrainingRun(Evaluation):
         super().__init__(config, device)
         self.train_source = VideoSource(config.dataset, train_records, self.decoder)
         self.train_bad = bad_videos(config, config.dataset.train_list, self.train_source)
+        if config.partialbn:
+            freeze_batch_norms(self.model)
         self.optimizer = build_optimizer(
             self.model, config.param_groups, config.lr, config.momentum, config.weight_decay
         )
@@ -126,10 +129,14 @@ class TrainingRun(Evaluation):
         names = [record.path for record in train_records]
         self.updates = FiniteUpdates(self.model, self.optimizer, self.scaler, names, config.skip_nonfinite)
         self.position = Position(epoch=config.start_epoch or 0)
+        self._named_again: Path | None = None
         if self.checkpoint is not None:
             self._resume(self.checkpoint)
             self.loaded = {}
-        _open_folders(config)
+        self._lock = distributed.on_main_only(lambda: _open_folders(config))
+        if self._named_again is not None:
+            path, names = self._named_again, self._names()
+            distributed.on_main(lambda: name_again(path, names))
 
     def _resume(self, path: Path) -> None:
         config, log = self.config, get_logger()
@@ -166,7 +173,7 @@ class TrainingRun(Evaluation):
         if changes:
             log.info("settings changed since then: %s", ", ".join(changes))
         if path.parent == config.model_dir and (self.position.epoch, self.position.step) == (epoch, step):
-            distributed.on_main(lambda: name_again(path, self._names()))
+            self._named_again = path
 
     def _order(self) -> dict[str, int]:
         """What decides the order of samples within an epoch."""
@@ -225,10 +232,14 @@ def bad_videos(config: TrainConfig, path: Path, source: VideoSource) -> BadVideo
     return BadVideos(path, len(source.records), config.on_bad_video == "skip", config.max_bad)
 
 
-def build_network(config: TrainConfig, resuming: bool) -> MSN:
-    """The network, from pretrained weights unless a checkpoint will fill it."""
+def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping[str, Any]) -> MSN:
+    """The network, from pretrained weights unless a checkpoint, of this content, will fill it."""
     torch.manual_seed(config.seed)
     settings = config.model
+    resuming = checkpoint is not None
+    window = settings.motion_window
+    if checkpoint is not None and config.evaluate and window is None:
+        window = saved_model_settings(content, checkpoint)[1]
     wants_pretrained = not resuming and config.tune_from is None
     with distributed.main_first():
         network = build_model(
@@ -239,7 +250,7 @@ def build_network(config: TrainConfig, resuming: bool) -> MSN:
             dropout=settings.dropout,
             consensus=settings.consensus,
             motion=settings.motion,
-            motion_window=settings.motion_window,
+            motion_window=window,
         )
     if config.tune_from is not None and not resuming:
         left_out = tune_from(network, config.tune_from)
@@ -247,17 +258,19 @@ def build_network(config: TrainConfig, resuming: bool) -> MSN:
     return network
 
 
-def _open_folders(config: TrainConfig) -> None:
-    """Create the run's folders, its log and its settings file."""
-    if distributed.is_main():
-        for folder in (config.log_dir, config.model_dir):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / ".writable").touch()
-                (folder / ".writable").unlink()
-            except OSError as error:
-                raise InputError(f"{folder}: expected a folder to write to, got {error.strerror}") from None
-        remove_temporaries(config.model_dir)
-        (config.log_dir / "config.json").write_text(json.dumps(config_dict(config), indent=2) + "\n")
-        setup_logger(True, config.log_dir / "log.txt")
-    distributed.barrier()
+def _open_folders(config: TrainConfig) -> BinaryIO:
+    """Create the run's folders, its log and its settings file; returns the lock that keeps other runs out."""
+    for folder in (config.log_dir, config.model_dir):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ".writable").touch()
+            (folder / ".writable").unlink()
+        except OSError as error:
+            raise InputError(f"{folder}: expected a folder to write to, got {error.strerror}") from None
+    lock = hold(config.model_dir / ".lock")
+    remove_temporaries(config.model_dir)
+    settings = (json.dumps(config_dict(config), indent=2) + "\n").encode()
+    for folder in (config.log_dir, config.model_dir):
+        write_atomically(folder / "config.json", settings)
+    setup_logger(True, config.log_dir / "log.txt")
+    return lock

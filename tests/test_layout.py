@@ -13,8 +13,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 FLOORS = {
     1: ("deform_conv", "errors", "logger", "lr_scheduler", "measurement", "metrics", "mirror_labels", "optim",
         "precision", "progress", "sampling", "score_pickle", "video_errors"),
-    2: ("atomic_file", "clip_watch", "dataset_config", "distributed", "motion", "pyav_reader", "reference_checkpoint",
-        "transforms"),
+    2: ("atomic_file", "clip_watch", "dataset_config", "distributed", "folder_lock", "motion", "pyav_reader",
+        "reference_checkpoint", "scalars", "transforms"),
     3: ("checkpoint", "config", "interruption", "nonfinite", "score_journal", "scores", "video_list", "video_reader"),
     4: ("dataset", "msn_net", "options", "results", "run_folder"),
     5: ("bad_videos", "loaders", "models", "score_output"),
