@@ -68,7 +68,7 @@ class ClipWatch:
         try:
             yield
         except RuntimeError as error:  # of the loader, in whatever line of the main process the signal arrives
-            if "DataLoader worker" not in str(error):
+            if "DataLoader worker (pid" not in str(error):  # an exception in a worker is "in DataLoader worker process"
                 raise
             raise InputError(self._explain(str(error), late)) from None
         except (ConnectionError, EOFError) as error:

@@ -112,11 +112,13 @@ class TrainConfig:
         require(0 < self.lr < math.inf, "--lr above 0", self.lr)
         require(self.lr_batch_size is None or self.lr_batch_size >= 1, "--lr_batch_size of at least 1",
                  self.lr_batch_size)  # fmt: skip
-        require(self.weight_decay >= 0, "--wd of at least 0", self.weight_decay)
+        require(0 < self.lr_decay_rate < math.inf, "--lr_decay_rate above 0", self.lr_decay_rate)
+        require(all(0 <= step < math.inf for step in self.lr_steps), "--lr_steps of at least 0", self.lr_steps)
+        require(0 <= self.weight_decay < math.inf, "--wd of at least 0", self.weight_decay)
         require(0 <= self.momentum < 1, "--momentum from 0 to below 1", self.momentum)
         require(self.clip_gradient is None or self.clip_gradient > 0, "--gd above 0", self.clip_gradient)
         require(0 <= self.warmup_epoch < self.epochs, "--warmup_epoch from 0 to below --epochs", self.warmup_epoch)
-        require(self.warmup_multiplier >= 1, "--warmup_multiplier of at least 1", self.warmup_multiplier)
+        require(1 <= self.warmup_multiplier < math.inf, "--warmup_multiplier of at least 1", self.warmup_multiplier)
         require(self.workers >= 0, "--workers of at least 0", self.workers)
         require(self.print_freq >= 1, "--print-freq of at least 1", self.print_freq)
         require(self.eval_freq >= 1, "--eval-freq of at least 1", self.eval_freq)
@@ -221,6 +223,8 @@ class TestConfig:
         _check_gpus(self.gpus)
         _check_reading(self.max_bad, self.clip_timeout)
         require(self.max_num is None or self.max_num >= 1, "--max_num of at least 1", self.max_num)
+        for model in self.models:
+            require(0 < model.coefficient < math.inf, "--coeff above 0", model.coefficient)
         _check_pictures(self.input_size, self.dense_sample, tuple(m.num_segments for m in self.models))
 
 

@@ -1,8 +1,11 @@
 """What an accuracy was measured with: the line that stands beside every accuracy, and travels with score files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+ALL_MOTION = "stpme,dsme,shift"
+_PER_MODEL = ("segments", "motion", "motion_windows", "coefficients")
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,17 @@ class Measurement:
         num_videos: how many videos the list has.
         scored_videos: how many of them were scored.
         segments: T of each model.
-        motion: the motion modules that were in place.
+        motion: the motion modules of each model, ``stpme,dsme,shift`` or fewer or ``none``.
+        motion_windows: segments that DS-ME took as one clip, of each model.
         crops, clips: views of a video: C crops of each of K clips.
         sampling: ``even``, ``random`` or ``dense`` clips.
         scale: short side in pixels.
         size: side of a crop in pixels.
         checkpoints: one a model.
+        coefficients: factor of each model's scores.
+        softmax: whether models were averaged as probabilities.
+        amp: the type of mixed precision, if any.
+        seed: of random clips; None where nothing is random.
     """
 
     dataset: str
@@ -38,12 +46,17 @@ class Measurement:
     scored_videos: int
     segments: tuple[int, ...]
     motion: tuple[str, ...]
+    motion_windows: tuple[int, ...]
     crops: int
     clips: int
     sampling: str
     scale: int
     size: int
     checkpoints: tuple[Checkpoint, ...]
+    coefficients: tuple[float, ...] = (1.0,)
+    softmax: bool = False
+    amp: str | None = None
+    seed: int | None = None
 
     def line(self) -> str:
         """One line for people."""
@@ -52,12 +65,20 @@ class Measurement:
         if self.scored_videos != self.num_videos:
             videos = f"{self.scored_videos} of {videos}"
         models = ", ".join(f"{c.file} (epoch {'unknown' if c.epoch is None else c.epoch})" for c in self.checkpoints)
-        motion = "" if len(self.motion) == 3 else f", motion {','.join(self.motion) or 'none'}"
-        sampling = "" if self.sampling == "even" else f" ({self.sampling})"
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        sampling = "" if self.sampling == "even" else f" ({self.sampling}{seed})"
+        unusual = [
+            (set(self.motion) != {ALL_MOTION}, f"motion {' + '.join(self.motion)}"),
+            (self.motion_windows != self.segments, f"motion window {'+'.join(map(str, self.motion_windows))}"),
+            (set(self.coefficients) != {1.0}, f"weights {', '.join(f'{c:g}' for c in self.coefficients)}"),
+            (self.softmax and len(self.segments) > 1, "averaged after the softmax"),
+            (self.amp is not None, str(self.amp)),
+        ]
+        remarks = "".join(f", {remark}" for applies, remark in unusual if applies)
         line = (
             f"{frames} frames x {plural(self.crops, 'crop')} x {plural(self.clips, 'clip')}{sampling}, "
             f"{self.size} x {self.size} of short side {self.scale}, {self.dataset} {self.video_list} ({videos}), "
-            f"{models}{motion}"
+            f"{models}{remarks}"
         )
         return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
@@ -72,7 +93,7 @@ class Measurement:
             raise ValueError(f"expected a measurement with {', '.join(sorted(names))}")
         try:
             checkpoints = tuple(Checkpoint(**c) for c in values["checkpoints"])
-            listed = {name: tuple(values[name]) for name in ("segments", "motion")}
+            listed = {name: tuple(values[name]) for name in _PER_MODEL}
             measurement = cls(**{**values, **listed, "checkpoints": checkpoints})
         except TypeError as error:
             raise ValueError(f"expected a measurement, got {error}") from None
@@ -80,17 +101,26 @@ class Measurement:
         return measurement
 
     def _check_types(self) -> None:
-        optional = ((c.epoch, int) for c in self.checkpoints), ((c.sha256, str) for c in self.checkpoints)
+        optional = (
+            *(((c.epoch, int), (c.sha256, str)) for c in self.checkpoints), ((self.amp, str), (self.seed, int))
+        )  # fmt: skip
         expected = [
             *((text, str) for text in (self.dataset, self.video_list, self.sampling, *self.motion)),
             *((c.file, str) for c in self.checkpoints),
             *((value, kind) for pairs in optional for value, kind in pairs if value is not None),
             *((number, int) for number in (self.num_videos, self.scored_videos, self.crops, self.clips, self.scale)),
-            *((number, int) for number in (self.size, *self.segments)),
+            *((number, int) for number in (self.size, *self.segments, *self.motion_windows)),
+            *((number, float) for number in self.coefficients),
+            (self.softmax, bool),
         ]
         for value, kind in expected:
             if type(value) is not kind:
                 raise ValueError(f"expected a measurement with {kind.__name__} in place of {ascii(value)[:200]}")
+
+
+def motion_name(modules: Sequence[str]) -> str:
+    """Motion modules as the command line names them."""
+    return ",".join(modules) or "none"
 
 
 def plural(count: int, noun: str) -> str:

@@ -5,8 +5,9 @@ model = build_model("resnet50", num_classes=174, num_segments=8, pretrain="none"
 logits = model(clips)  # (N, T, 5, 3, H, W) -> (N, 174)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -137,3 +138,25 @@ def build_model(
     elif pretrain != "none":
         model.backbone.load_imagenet(load_state_dict(read_checkpoint(Path(pretrain)), pretrain), pretrain)
     return model
+
+
+def saved_model_settings(
+    content: Mapping[str, Any], path: Path
+) -> tuple[tuple[str, ...] | None, int | None, int | None]:
+    """Motion modules, motion window and segments that a checkpoint says it was trained with, each where it does.
+
+    Raises:
+        InputError: it says something else.
+    """
+    settings = content.get("config")
+    settings = settings.get("model") if isinstance(settings, Mapping) else None
+    if not isinstance(settings, Mapping):
+        return None, None, None
+    motion, window, segments = (settings.get(key) for key in ("motion", "motion_window", "num_segments"))
+    known = isinstance(motion, list | tuple) and all(module in MOTION_MODULES for module in motion)
+    if not (motion is None or known) or any(type(n) is not int or n < 1 for n in (window, segments) if n is not None):
+        raise InputError(
+            f"{path}: expected motion modules, a motion window and segments as main.py saves them, got "
+            f"{ascii((motion, window, segments))[:200]}"
+        )
+    return None if motion is None else tuple(m for m in MOTION_MODULES if m in motion), window, segments

@@ -75,6 +75,7 @@ class MSNResNet(nn.Module):
         kind, depths = ARCHS[arch]
         block = BLOCKS[kind]
         self.motion_modules = motion
+        self.motion_window = motion_window
         self.motion_weight = motion_weight(num_segments)
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

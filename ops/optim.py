@@ -1,5 +1,6 @@
 """Parameter groups and the optimiser: every parameter is in exactly one group, once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -60,9 +61,17 @@ def set_learning_rate(optimizer: SGD, lr: float) -> None:
         group["lr"] = lr * group["lr_mult"]
 
 
+def _all_but_first_batch_norm(model: nn.Module) -> Sequence[nn.Module]:
+    return [module for module in model.modules() if isinstance(module, _BATCH_NORMS)][1:]
+
+
 def freeze_batch_norms(model: nn.Module) -> None:
-    """Partial BatchNorm: all but the first BatchNorm keep statistics and parameters. Call after ``model.train()``."""
-    norms = [module for module in model.modules() if isinstance(module, _BATCH_NORMS)]
-    for norm in norms[1:]:
-        norm.eval()
+    """Partial BatchNorm, parameters: all but the first BatchNorm keep theirs. Call before the model is wrapped."""
+    for norm in _all_but_first_batch_norm(model):
         norm.requires_grad_(False)
+
+
+def hold_batch_statistics(model: nn.Module) -> None:
+    """Partial BatchNorm, statistics: all but the first BatchNorm keep theirs. Call after ``model.train()``."""
+    for norm in _all_but_first_batch_norm(model):
+        norm.eval()

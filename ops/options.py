@@ -205,7 +205,12 @@ def _test_parser(script: TestScript) -> argparse.ArgumentParser:
         metavar="MODULES",
         help="none, or some of stpme,dsme,shift (default: the checkpoint's)",
     )
-    add("--motion_window", type=int, metavar="W", help="segments that DS-ME takes as one clip (default: T)")
+    add(
+        "--motion_window",
+        type=int,
+        metavar="W",
+        help="segments that DS-ME takes as one clip (default: the checkpoint's)",
+    )
 
     add = parser.add_argument_group("views").add_argument
     add("--test_crops", type=int, default=script.num_crops, choices=(script.num_crops,), metavar=str(script.num_crops))

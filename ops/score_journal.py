@@ -21,23 +21,25 @@ class ScoreJournal:
 
     Args:
         folder: of the score files.
+        name: of this journal, among others in the folder.
         key: everything that the scores depend on, JSON-able.
         shape: (views, classes) of a record.
     """
 
-    def __init__(self, folder: Path, key: dict[str, Any], shape: tuple[int, int]) -> None:
+    def __init__(self, folder: Path, name: str, key: dict[str, Any], shape: tuple[int, int]) -> None:
         self.folder = folder
+        self.name = name
         self.header = (json.dumps({"key": key, "shape": list(shape)}, sort_keys=True) + "\n").encode()
         self.shape = shape
         self._record = 8 + 4 * shape[0] * shape[1] + 4
         self._file: io.BufferedWriter | None = None
 
     def paths(self) -> list[Path]:
-        return sorted(self.folder.glob(".partial_rank*.scores"))
+        return sorted(self.folder.glob(f".{self.name}_rank*.scores"))
 
     def open(self, rank: int) -> None:
         """Begin to append, behind the last whole record of an earlier run."""
-        path = self.folder / f".partial_rank{rank}.scores"
+        path = self.folder / f".{self.name}_rank{rank}.scores"
         whole = self.header + b"".join(record for _, record in self._records(path)) if path.is_file() else self.header
         write_atomically(path, whole)
         self._file = path.open("ab")
@@ -78,6 +80,12 @@ class ScoreJournal:
             if zlib.crc32(record[:-4]) != int.from_bytes(record[-4:], "little"):
                 return
             yield int.from_bytes(record[:8], "little"), record
+
+    def remove_others(self) -> None:
+        """Remove what other settings have left."""
+        for path in self.paths():
+            if not path.read_bytes().startswith(self.header):
+                path.unlink()
 
     def remove(self) -> None:
         for path in self.paths():

@@ -6,6 +6,7 @@ import io
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -14,97 +15,130 @@ from ops.atomic_file import write_atomically
 from ops.config import TestConfig
 from ops.dataset import VideoSource
 from ops.errors import InputError
+from ops.folder_lock import hold, release
 from ops.logger import get_logger
 from ops.measurement import Measurement
 from ops.score_journal import ScoreJournal
-from ops.scores import softmax, top_accuracies, view_path, was_measured_by, write_view
+from ops.scores import measured_videos, softmax, top_accuracies, view_path, write_view
 
 
-def prepare_output(config: TestConfig, measurement: Measurement, source: VideoSource) -> ScoreJournal:
-    """Create the output folder; refuse to replace scores that were measured in another way."""
-    folder = config.output_dir
-    key = {
-        "measurement": measurement.to_dict(),
-        "clips": list(config.clips),
-        "coefficients": [m.coefficient for m in config.models],
-        "softmax": config.softmax,
-        "seed": config.seed,
-        "amp": config.amp,
-        "videos": hashlib.sha256("\n".join(r.path for r in source.records).encode()).hexdigest(),
-    }
-    journal = ScoreJournal(folder, key, (len(config.clips) * config.num_crops, config.dataset.num_classes))
-    problem = None
-    if distributed.is_main():
+class ScoreOutput:
+    """The output folder of a test, held while videos are scored.
+
+    Args:
+        config: settings of the test script.
+        measurement: how videos become scores.
+        source: the videos.
+
+    Raises:
+        InputError: it cannot be written, another run fills it, or it holds scores that were measured in another way.
+    """
+
+    def __init__(self, config: TestConfig, measurement: Measurement, source: VideoSource) -> None:
+        self.config = config
+        self.measurement = measurement
+        self.names = [record.path for record in source.records]
+        self.labels = [record.label for record in source.records]
+        key = {
+            "measurement": measurement.to_dict(),
+            "clips": list(config.clips),
+            "videos": hashlib.sha256("\n".join(self.names).encode()).hexdigest(),
+        }
+        name = f"clips_{config.clips[0]}_to_{config.clips[-1]}"
+        shape = (len(config.clips) * config.num_crops, config.dataset.num_classes)
+        self.journal = ScoreJournal(config.output_dir, name, key, shape)
+        self._lock = distributed.on_main_only(self._claim)
+        self.is_complete: bool = distributed.on_main(self._is_complete)
+
+    def _claim(self) -> BinaryIO:
+        """Create the folder; refuse to replace scores of other settings. Returns the lock that keeps other runs out."""
+        config = self.config
         try:
-            _claim_output(config, measurement, journal)
-        except InputError as error:
-            problem = str(error)
-    problem = distributed.from_main(problem)
-    if problem is not None:
-        raise InputError(problem)
-    return journal
+            config.output_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{config.output_dir}: expected a folder to write to, got {error.strerror}") from None
+        for folder in (config.output_dir, *(() if config.csv_file is None else (config.csv_file.parent,))):
+            write_atomically(folder / ".writable", b"")
+            (folder / ".writable").unlink()
+        lock = hold(config.output_dir / f".{self.journal.name}.lock")
+        try:
+            self._check_what_is_there()
+        except InputError:
+            release(lock)
+            raise
+        return lock
 
-
-def _claim_output(config: TestConfig, measurement: Measurement, journal: ScoreJournal) -> None:
-    try:
-        config.output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{config.output_dir}: expected a folder to write to, got {error.strerror}") from None
-    write_atomically(config.output_dir / ".writable", b"")
-    (config.output_dir / ".writable").unlink()
-    if config.overwrite:
-        if not config.resume_scores:
-            journal.remove()
-        return
-    if journal.paths() and not config.resume_scores:
-        raise InputError(
-            f"{journal.paths()[0]}: expected no scores of an interrupted run, got some; pass --resume_scores to "
-            f"continue it or --overwrite to start over"
-        )
-    for clip in config.clips:
-        for crop in range(config.num_crops):
-            path = view_path(config.output_dir, clip, crop)
-            if path.exists() and not was_measured_by(path, measurement):
+    def _check_what_is_there(self) -> None:
+        config, journal = self.config, self.journal
+        if config.overwrite:
+            if not config.resume_scores:
+                journal.remove()
+            journal.remove_others()
+            return
+        if journal.paths() and not config.resume_scores:
+            raise InputError(
+                f"{journal.paths()[0]}: expected no scores of an interrupted run, got some; pass --resume_scores to "
+                f"continue it or --overwrite to start over"
+            )
+        for path in self._paths():
+            if path.exists() and measured_videos(path, self.measurement) is None:
                 raise InputError(
                     f"{path}: expected no scores of other settings, got some; choose another --output_dir or pass "
                     f"--overwrite"
                 )
 
+    def close(self) -> None:
+        """Let other runs in."""
+        if self._lock is not None:
+            release(self._lock)
 
-def write_scores(
-    config: TestConfig,
-    source: VideoSource,
-    journal: ScoreJournal,
-    left_out: Collection[int],
-    measurement: Measurement,
-) -> None:
-    """Turn the journal into score files and say what they amount to."""
-    found = journal.read()
-    missing = [i for i in range(len(source.records)) if i not in found and i not in left_out]
-    if missing:
-        raise InputError(
-            f"{config.output_dir}: expected scores of {len(source.records)} videos, {len(missing)} are missing, the "
-            f"first is {source.records[missing[0]].path}; all processes must write to one folder"
-        )
-    if not found:
-        raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
-    scored = [record for i, record in enumerate(source.records) if i in found]
-    scores = np.stack([found[i] for i in range(len(source.records)) if i in found])  # (N, V, K)
-    labels = [r.label for r in scored]
-    names = [r.path for r in scored]
-    measurement = replace(measurement, scored_videos=len(scored))
-    for view in range(scores.shape[1]):
-        clip, crop = config.clips[view // config.num_crops], view % config.num_crops
-        write_view(config.output_dir, clip, crop, scores[:, view], labels, names, measurement)
-    journal.remove()
-    probabilities = sum(softmax(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
-    if config.csv_file is not None:
-        _write_predictions(config.csv_file, names, labels, probabilities)
-    top1, top5 = top_accuracies(probabilities, np.array(labels))
-    clips = "all clips" if len(config.clips) == config.num_clips else f"clip {', '.join(map(str, config.clips))}"
-    log = get_logger()
-    log.info("top-1 %.2f %%, top-5 %.2f %%   [%s; %s]", top1, top5, measurement.line(), clips)
-    log.info("scores: %s", view_path(config.output_dir, config.clips[0], 0).parent)
+    def _paths(self) -> list[Path]:
+        config = self.config
+        return [view_path(config.output_dir, clip, crop) for clip in config.clips for crop in range(config.num_crops)]
+
+    def _is_complete(self) -> bool:
+        """Whether a run that may go on finds nothing to do: every view is there, of these videos."""
+        config = self.config
+        if not config.resume_scores or config.overwrite or self.journal.paths():
+            return False
+        if config.csv_file is not None and not config.csv_file.exists():
+            return False
+        wanted = set(self.names)
+        for path in self._paths():
+            videos = measured_videos(path, self.measurement) if path.is_file() else None
+            if videos is None or not wanted.issuperset(videos):
+                return False
+            if len(videos) < len(self.names) and config.on_bad_video == "error":
+                return False
+        return True
+
+    def write(self, left_out: Collection[int]) -> None:
+        """Turn the journal into score files and say what they amount to; broken videos are left out."""
+        config, found = self.config, self.journal.read()
+        missing = [i for i in range(len(self.names)) if i not in found and i not in left_out]
+        if missing:
+            raise InputError(
+                f"{config.output_dir}: expected scores of {len(self.names)} videos, {len(missing)} are missing, the "
+                f"first is {self.names[missing[0]]}; all processes must write to one folder"
+            )
+        if not found:
+            raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
+        scored = sorted(found)
+        scores = np.stack([found[i] for i in scored])  # (N, V, K)
+        labels, names = [self.labels[i] for i in scored], [self.names[i] for i in scored]
+        measurement = replace(self.measurement, scored_videos=len(scored))
+        for view in range(scores.shape[1]):
+            clip, crop = config.clips[view // config.num_crops], view % config.num_crops
+            write_view(config.output_dir, clip, crop, scores[:, view], labels, names, measurement)
+        self.journal.remove()
+        probabilities = sum(softmax(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
+        if config.csv_file is not None:
+            _write_predictions(config.csv_file, names, labels, probabilities)
+        top1, top5 = top_accuracies(probabilities, np.array(labels))
+        clips = "all clips" if len(config.clips) == config.num_clips else f"clip {', '.join(map(str, config.clips))}"
+        log = get_logger()
+        log.info("top-1 %.2f %%, top-5 %.2f %%   [%s; %s]", top1, top5, measurement.line(), clips)
+        log.info("scores: %s", config.output_dir)
 
 
 def _write_predictions(path: Path, names: list[str], labels: list[int], probabilities: np.ndarray) -> None:

@@ -136,18 +136,21 @@ def _read_beside(path: Path, num_videos: int) -> tuple[tuple[str, ...] | None, M
     return videos, measurement
 
 
-def was_measured_by(path: Path, measurement: Measurement) -> bool:
-    """Whether what lies beside a score file says that it was measured like this, broken videos left out or not."""
+def measured_videos(path: Path, measurement: Measurement) -> tuple[str, ...] | None:
+    """The videos of a score file that was measured like this, broken ones left out or not; None for any other."""
     try:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         measured = Measurement.from_dict(beside["measurement"])
-        return replace(measured, scored_videos=measurement.scored_videos) == measurement
+        same = replace(measured, scored_videos=measurement.scored_videos) == measurement
+        return tuple(map(str, beside["videos"])) if same else None
     except (OSError, ValueError, TypeError, KeyError):
-        return False
+        return None
 
 
 def top_accuracies(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Top-1 and top-5 in percent of scores (N, classes); among equal scores the lower class counts first."""
+    """Top-1 and top-5 in percent of finite scores (N, classes); among equal scores the lower class counts first."""
+    if not np.isfinite(probabilities).all():
+        raise ValueError("expected finite scores, got NaN or infinity")
     rank = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
     ties = probabilities == probabilities[np.arange(len(labels)), labels][:, None]
     rank += (ties & (np.arange(probabilities.shape[1]) < labels[:, None])).sum(axis=1)

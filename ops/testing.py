@@ -4,9 +4,9 @@ N videos of a batch, V views (clips x crops) of each, T segments, K classes.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Sequence
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -22,13 +22,13 @@ from ops.errors import InputError
 from ops.fusion import fuse_for_inference
 from ops.loaders import ListBatchSampler, test_loader
 from ops.logger import get_logger, show_bars
-from ops.measurement import Checkpoint, Measurement
+from ops.measurement import Checkpoint, Measurement, motion_name
 from ops.metrics import RunningMean
-from ops.models import MSN, build_model
+from ops.models import MSN, build_model, saved_model_settings
 from ops.precision import autocast
 from ops.sampling import FrameSampler
 from ops.score_journal import ScoreJournal
-from ops.score_output import prepare_output, write_scores
+from ops.score_output import ScoreOutput
 from ops.scores import softmax
 from ops.transforms import TestTransform, test_scale
 from ops.video_list import check_first_video, read_list
@@ -48,22 +48,36 @@ def score_views(config: TestConfig, device: torch.device) -> None:
     bad = BadVideos(config.dataset.val_list, len(records), skip, config.max_bad)
     source = VideoSource(config.dataset, records, choose_decoder(config.decoder))
     models, checkpoints = zip(*(_load_model(config, m, device) for m in config.models), strict=True)
-    measurement = _measurement(config, len(records), models[0], checkpoints)
+    measurement = _measurement(config, len(records), models, checkpoints)
     log.info("testing: %s", measurement.line())
-    journal = prepare_output(config, measurement, source)
+    with closing(ScoreOutput(config, measurement, source)) as output:
+        if output.is_complete:
+            log.info("nothing to score: %s has these scores", config.output_dir)
+        else:
+            _fill(output, config, source, models, bad, device)
 
-    done = set(journal.read())
+
+def _fill(
+    output: ScoreOutput,
+    config: TestConfig,
+    source: VideoSource,
+    models: Sequence[MSN],
+    bad: BadVideos,
+    device: torch.device,
+) -> None:
+    """Score what is not scored yet, and write the score files."""
+    done = set(output.journal.read())
     if done:
-        log.info("continuing: %d of %d videos were scored before", len(done), len(records))
-    journal.open(distributed.rank())
+        get_logger().info("continuing: %d of %d videos were scored before", len(done), len(source.records))
+    output.journal.open(distributed.rank())
     try:
-        _score_videos(config, source, models, journal, done, bad, device)
+        _score_videos(config, source, models, output.journal, done, bad, device)
     finally:
-        journal.close()
+        output.journal.close()
     distributed.barrier()
     bad.gather()
     if distributed.is_main():
-        write_scores(config, source, journal, bad.reasons, measurement)
+        output.write(bad.reasons)
     distributed.barrier()
 
 
@@ -88,29 +102,9 @@ def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> t
     return network, Checkpoint(model.weights.name, epoch if isinstance(epoch, int) else None, digest)
 
 
-def saved_model_settings(
-    content: Mapping[str, Any], path: Path
-) -> tuple[tuple[str, ...] | None, int | None, int | None]:
-    """Motion modules, motion window and segments that a checkpoint says it was trained with, each where it does.
-
-    Raises:
-        InputError: it says something else.
-    """
-    settings = content.get("config")
-    settings = settings.get("model") if isinstance(settings, Mapping) else None
-    if not isinstance(settings, Mapping):
-        return None, None, None
-    motion, window, segments = (settings.get(key) for key in ("motion", "motion_window", "num_segments"))
-    known = isinstance(motion, list | tuple) and all(module in MOTION_MODULES for module in motion)
-    if not (motion is None or known) or any(type(n) is not int or n < 1 for n in (window, segments) if n is not None):
-        raise InputError(
-            f"{path}: expected motion modules, a motion window and segments as main.py saves them, got "
-            f"{ascii((motion, window, segments))[:200]}"
-        )
-    return None if motion is None else tuple(m for m in MOTION_MODULES if m in motion), window, segments
-
-
-def _measurement(config: TestConfig, num_videos: int, model: MSN, checkpoints: Sequence[Checkpoint]) -> Measurement:
+def _measurement(
+    config: TestConfig, num_videos: int, models: Sequence[MSN], checkpoints: Sequence[Checkpoint]
+) -> Measurement:
     sampling = "random" if config.clip_sampling == "random" else "even"
     return Measurement(
         dataset=config.dataset.name,
@@ -118,13 +112,18 @@ def _measurement(config: TestConfig, num_videos: int, model: MSN, checkpoints: S
         num_videos=num_videos,
         scored_videos=num_videos,
         segments=tuple(m.num_segments for m in config.models),
-        motion=model.backbone.motion_modules,
+        motion=tuple(motion_name(m.backbone.motion_modules) for m in models),
+        motion_windows=tuple(m.backbone.motion_window for m in models),
         crops=config.num_crops,
         clips=config.num_clips,
         sampling=f"dense {sampling}" if config.dense_sample else sampling,
         scale=test_scale(config.input_size),
         size=_crop_size(config),
         checkpoints=tuple(checkpoints),
+        coefficients=tuple(m.coefficient for m in config.models),
+        softmax=config.softmax,
+        amp=config.amp,
+        seed=config.seed if sampling == "random" else None,
     )
 
 
@@ -162,6 +161,8 @@ def _score_videos(
                 continue
             scores = _score_batch(config, videos, models, device)  # (N, V, K)
             for video, video_scores in zip(videos, scores, strict=True):
+                if not np.isfinite(video_scores).all():
+                    raise InputError(f"{source.records[video.video].path}: expected finite scores, got NaN or infinity")
                 journal.append(video.video, video_scores)
                 top1.add(100 * float(softmax(video_scores).sum(axis=0).argmax() == video.label))
             bar.set_postfix_str(f"top-1 {top1.mean:.2f} %", refresh=False)
@@ -177,7 +178,7 @@ def _score_batch(
 ) -> np.ndarray:
     """Logits (N, V, K) of every view of some videos: the weighted sum over models, over their number."""
     videos = [v._replace(frames=v.frames.to(device, non_blocking=True)) for v in videos]
-    total = torch.zeros((), device=device)
+    weighted = []
     for number, (network, settings) in enumerate(zip(models, config.models, strict=True)):
         views = [
             video.view(number, clip, crop)
@@ -191,15 +192,14 @@ def _score_batch(
         ]
         scores = torch.cat(parts)  # (N*V, K)
         if config.softmax:
-            scores = scores.softmax(dim=1)
-        total = total + settings.coefficient * scores / len(models)
-    if config.softmax:
-        total = total.log()
+            scores = scores.log_softmax(dim=1) + math.log(settings.coefficient)
+        weighted.append(scores if config.softmax else settings.coefficient * scores)
+    several = torch.stack(weighted)  # (models, N*V, K)
+    total = several.logsumexp(dim=0) - math.log(len(models)) if config.softmax else several.mean(dim=0)
     return total.unflatten(0, (len(videos), -1)).cpu().numpy()
 
 
 def _logits(network: MSN, clips: Tensor, amp: str | None, device: torch.device) -> Tensor:
-    """(V, T, F, 3, s, s) -> (V, K), averaged over segments where the consensus has kept them."""
+    """(V, T, F, 3, s, s) -> (V, K)"""
     with autocast(device, amp):
-        logits = network(clips).float()
-    return logits.mean(dim=1) if logits.dim() == 3 else logits
+        return network(clips).float()

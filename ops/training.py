@@ -11,7 +11,6 @@ from itertools import islice
 
 import numpy as np
 import torch
-from tensorboardX import SummaryWriter
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -22,14 +21,15 @@ from ops.errors import InputError, Stopped
 from ops.interruption import StopRequest
 from ops.loaders import Batch, ClipLoader, train_loader, validation_loader
 from ops.logger import get_logger, show_bars
-from ops.measurement import Checkpoint, Measurement
+from ops.measurement import Checkpoint, Measurement, motion_name
 from ops.metrics import score_means, score_sums
-from ops.optim import freeze_batch_norms, set_learning_rate
+from ops.optim import hold_batch_statistics, set_learning_rate
 from ops.precision import autocast
 from ops.progress import Clock, duration
 from ops.run_folder import LAST, epoch_name
 from ops.run_state import Evaluation, TrainingRun
 from ops.sampling import FrameSampler
+from ops.scalars import ScalarWriter
 from ops.transforms import TestTransform, TrainTransform, test_scale
 
 LOSSES = {"nll": F.cross_entropy}
@@ -42,18 +42,25 @@ def fit(run: TrainingRun) -> None:
     val_loader = _validation_loader(run)
     network = distributed.wrap(run.model, run.device)
     log.info(
-        "training on %s %s (%d videos): %d steps an epoch of %d videos (%d a batch x %d processes x %d accumulated); "
+        "training on %s %s (%d videos, %d classes): %d steps an epoch of %d videos "
+        "(%d a batch x %d processes x %d accumulated); "
         "accuracies of steps are those of one random clip and crop a video, before the update",
-        config.dataset.name, config.dataset.train_list.name, len(run.train_source.records), run.sampler.steps_per_epoch,
-        run.sampler.global_batch_size, config.batch_size, distributed.world_size(), config.accumulate,
+        config.dataset.name, config.dataset.train_list.name, len(run.train_source.records), config.dataset.num_classes,
+        run.sampler.steps_per_epoch, run.sampler.global_batch_size, config.batch_size, distributed.world_size(),
+        config.accumulate,
     )  # fmt: skip
+    if not (config.dataset.class_names or config.dataset.mirror_pairs):
+        log.warning(
+            "no class names (%s or --class_names): flipped clips keep their labels, also where these say left or right",
+            config.dataset.root / "classes.txt",
+        )
     if config.lr_batch_size is not None:
         videos = run.sampler.global_batch_size
         log.info(
             "learning rate %g for %d videos a step -> %g for %d",
             config.lr, config.lr_batch_size, config.scaled_lr(videos), videos,
         )  # fmt: skip
-    writer = SummaryWriter(str(config.log_dir)) if distributed.is_main() else None
+    writer = ScalarWriter(config.log_dir) if distributed.is_main() else None
     stop = StopRequest()
     try:
         if position.epoch >= config.epochs:
@@ -61,7 +68,8 @@ def fit(run: TrainingRun) -> None:
             validate(run, val_loader)
         stop.listen()
         while position.epoch < config.epochs:
-            train_one_epoch(run, network, loader, writer, stop)
+            trained = train_one_epoch(run, network, loader, writer, stop)
+            _report_epoch(run, trained, writer)
             finish_epoch(run, val_loader, writer, stop)
             log.info("saved %s in %s", ", ".join(run.save()), config.model_dir)
     except Stopped as signal:
@@ -77,9 +85,12 @@ def fit(run: TrainingRun) -> None:
 
 
 def train_one_epoch(
-    run: TrainingRun, network: nn.Module, loader: ClipLoader, writer: SummaryWriter | None, stop: StopRequest
+    run: TrainingRun, network: nn.Module, loader: ClipLoader, writer: ScalarWriter | None, stop: StopRequest
 ) -> dict[str, float]:
-    """Train from the run's position to the end of its epoch; returns loss, top1 and top5 of what was seen.
+    """Train from the run's position to the end of its epoch.
+
+    Returns:
+        Loss, top1 and top5 of what was seen; nothing where all steps were done before.
 
     Raises:
         Stopped: before a step, with the run as the steps before have left it.
@@ -89,7 +100,7 @@ def train_one_epoch(
     run.sampler.set_position(position.epoch, position.step)
     network.train()
     if config.partialbn:
-        freeze_batch_norms(run.model)
+        hold_batch_statistics(run.model)
     clock = Clock()
     sums, epoch_sums = torch.zeros(4, dtype=torch.float64, device=run.device), np.zeros(4)
     bar = tqdm(
@@ -120,7 +131,7 @@ def train_one_epoch(
                 epoch_sums += window
                 sums.zero_()
                 clock = Clock()
-    return score_means(epoch_sums)
+    return score_means(epoch_sums) if epoch_sums[3] else {}
 
 
 def train_step(run: TrainingRun, network: nn.Module, batches: Iterator[Batch], clock: Clock) -> Tensor:
@@ -146,7 +157,7 @@ def train_step(run: TrainingRun, network: nn.Module, batches: Iterator[Batch], c
     return sums
 
 
-def finish_epoch(run: TrainingRun, loader: ClipLoader, writer: SummaryWriter | None, stop: StopRequest) -> None:
+def finish_epoch(run: TrainingRun, loader: ClipLoader, writer: ScalarWriter | None, stop: StopRequest) -> None:
     """Validate what an epoch's steps have trained, where that is due, and count the epoch as done.
 
     Raises:
@@ -206,19 +217,25 @@ def validate(state: Evaluation, loader: ClipLoader, stop: StopRequest | None = N
     if totals[3] == 0:
         raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
     results = score_means(totals)
+    if not math.isfinite(results["loss"]):
+        raise InputError(
+            f"{config.dataset.val_list}: expected a finite loss of {state.measured.file}, got {results['loss']}"
+        )
     measurement = Measurement(
         dataset=config.dataset.name,
         video_list=config.dataset.val_list.name,
         num_videos=len(state.val_source.records),
         scored_videos=int(totals[3]),
         segments=(config.model.num_segments,),
-        motion=state.model.backbone.motion_modules,
+        motion=(motion_name(state.model.backbone.motion_modules),),
+        motion_windows=(state.model.backbone.motion_window,),
         crops=1,
         clips=1,
         sampling="dense even" if config.dense_sample else "even",
         scale=test_scale(config.input_size),
         size=config.input_size,
         checkpoints=(state.measured,),
+        amp=config.amp,
     )
     get_logger().info(
         "validation: loss %.4f, top-1 %.2f %%, top-5 %.2f %%   [%s]",
@@ -260,7 +277,7 @@ def _to_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
     return batch.pixels.to(device, non_blocking=True), batch.labels.to(device, non_blocking=True)
 
 
-def _report(run: TrainingRun, results: dict[str, float], clock: Clock, writer: SummaryWriter | None) -> None:
+def _report(run: TrainingRun, results: dict[str, float], clock: Clock, writer: ScalarWriter | None) -> None:
     config, position, steps = run.config, run.position, run.sampler.steps_per_epoch
     step_time, data_time = clock.total / clock.steps, clock.waiting / clock.steps
     left = (config.epochs - position.epoch) * steps - position.step
@@ -275,7 +292,17 @@ def _report(run: TrainingRun, results: dict[str, float], clock: Clock, writer: S
     _write_scalars(writer, "train", scalars, position.epoch * steps + position.step)
 
 
-def _write_scalars(writer: SummaryWriter | None, prefix: str, scalars: dict[str, float], at: int) -> None:
+def _report_epoch(run: TrainingRun, results: dict[str, float], writer: ScalarWriter | None) -> None:
+    if results:
+        epoch = run.position.epoch + 1
+        get_logger().info(
+            "epoch %d/%d trained: loss %.4f, top-1 %.2f %%, top-5 %.2f %% [training clips, %d frames, %d px]",
+            epoch, run.config.epochs, results["loss"], results["top1"], results["top5"],
+            run.config.model.num_segments, run.config.input_size,
+        )  # fmt: skip
+        _write_scalars(writer, "train_epoch", results, epoch)
+
+
+def _write_scalars(writer: ScalarWriter | None, prefix: str, scalars: dict[str, float], at: int) -> None:
     if writer is not None:
-        for name, value in scalars.items():
-            writer.add_scalar(f"{prefix}/{name}", value, at)
+        writer.add({f"{prefix}/{name}": value for name, value in scalars.items()}, at)

@@ -55,7 +55,7 @@ def resize_short_side(frames: Tensor, short: int) -> Tensor:
 
 def crop_sizes(base: int, size: int) -> tuple[int, ...]:
     """Side lengths of training crops of a picture whose short side is ``base``, for an input of ``size`` pixels."""
-    sizes = (int(base * scale) for scale in CROP_SCALES)
+    sizes = (max(1, int(base * scale)) for scale in CROP_SCALES)
     return tuple(min(size, base) if abs(s - size) <= SNAP_PIXELS else s for s in sizes)
 
 

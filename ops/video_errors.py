@@ -4,6 +4,7 @@ from pathlib import Path
 
 MAX_PIXELS = 2**25  # of a picture: all that 8K has; a clip of larger ones would fill the memory of most machines
 MAX_FRAMES = 10**8  # of a video
+MAX_ASPECT = 50  # long side / short side: scaled to a short side of some size, a thinner picture has no end
 
 
 class VideoError(Exception):
@@ -13,6 +14,8 @@ class VideoError(Exception):
 def check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise VideoError(f"{path}: expected pictures of at most {MAX_PIXELS} pixels, got {width}x{height}")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise VideoError(f"{path}: expected sides of at most {MAX_ASPECT} to 1, got {width}x{height}")
 
 
 def one_line(error: BaseException) -> str:

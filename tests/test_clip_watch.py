@@ -133,6 +133,11 @@ class TestWorkers:
         with pytest.raises(RuntimeError, match=r"^something else$"), loader.guard():
             raise RuntimeError("something else")
 
+    def test_an_exception_in_a_worker_is_not_its_end(self) -> None:
+        message = "Caught RuntimeError in DataLoader worker process 0."
+        with pytest.raises(RuntimeError, match=message), ClipWatch(1, 0, str).guard():
+            raise RuntimeError(message)
+
     def test_a_worker_that_ends_between_videos(self) -> None:
         watch = ClipWatch(1, 0, str)
         with pytest.raises(InputError) as caught, watch.guard():

@@ -12,6 +12,7 @@ from conftest import SMALL_TRAINING, run_script, succeeded, torchrun
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ops.checkpoint import load_weights
+from ops.folder_lock import hold
 from ops.models import build_model
 
 RUN = "MSN_motion_RGB_resnet10_avg_segment2"
@@ -40,7 +41,7 @@ class TestTraining:
     def test_leaves_what_the_readme_promises(self, trained_folder):
         models, logs = trained_folder / "checkpoint" / RUN, trained_folder / "log" / RUN
         assert {p.name for p in models.iterdir()} == {
-            "1_epoch_ckpt.pth.tar", "2_epoch_ckpt.pth.tar", "best.pth.tar", "last.pth.tar",
+            "1_epoch_ckpt.pth.tar", "2_epoch_ckpt.pth.tar", "best.pth.tar", "last.pth.tar", "config.json", ".lock",
         }  # fmt: skip
         text = (logs / "log.txt").read_text()
         assert "epoch 2/2 step 4/4: loss" in text
@@ -119,7 +120,8 @@ class TestTraining:
 class TestProcesses:
     def test_two_processes_train_validate_and_test_like_one(self, trained_folder):
         """Two gloo processes: validation counts each video once, score files are byte-identical to one process's."""
-        arguments = ("motion", "RGB", *SMALL_TRAINING, "-b", "2", "--epochs", "1", "--suffix", "two")
+        partial = ["--partialbn" if option == "--npb" else option for option in SMALL_TRAINING]
+        arguments = ("motion", "RGB", *partial, "-b", "2", "--epochs", "1", "--suffix", "two")
         output = succeeded(torchrun(2, "main.py", *arguments, cwd=trained_folder))
         assert output.count("step 4/4") == 1 and "(2 a batch x 2 processes x 1 accumulated)" in output
         reported = output.split("validation: ")[1].split("   [")[0]
@@ -200,3 +202,36 @@ class TestTestScripts:
         )
         assert other.returncode == 2 and "--overwrite" in other.stderr and other.stderr.count("\n") == 1
         assert (trained_folder / "kept" / "0_crop0.pkl").read_bytes() == before
+        again = ("test_models_center_crop.py", *SMALL_TEST, "--output_dir", "kept", "--resume_scores")
+        other = run_script(*again, "--amp", "bf16", cwd=trained_folder)
+        assert other.returncode == 2 and "--overwrite" in other.stderr and other.stderr.count("\n") == 1
+        output = succeeded(run_script(*again, cwd=trained_folder))
+        assert "nothing to score: kept has these scores" in output
+        assert (trained_folder / "kept" / "0_crop0.pkl").read_bytes() == before
+
+    def test_the_folders_of_a_run_that_is_running_are_refused(self, trained_folder):
+        (trained_folder / "taken").mkdir()
+        locks = [hold(trained_folder / path) for path in (f"checkpoint/{RUN}/.lock", "taken/.clips_0_to_0.lock")]
+        train = ("main.py", "motion", "RGB", *SMALL_TRAINING, "--epochs", "3", "--resume", "auto")
+        test = ("test_models_center_crop.py", *SMALL_TEST, "--output_dir", "taken")
+        for command, folder in ((train, f"checkpoint/{RUN}"), (test, "taken")):
+            refused = run_script(*command, cwd=trained_folder)
+            assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+            assert f"{folder}: expected no other run in this folder, got one that is running" in refused.stderr
+        for lock in locks:
+            lock.close()
+
+    def test_scores_that_are_not_finite_are_refused(self, trained_folder):
+        """Neither validated nor written: NaN is no accuracy."""
+        content = torch.load(trained_folder / "checkpoint" / RUN / "last.pth.tar", weights_only=True)
+        content["state_dict"]["head.bias"][3] = float("nan")
+        torch.save(content, trained_folder / "nan.pth.tar")
+        test = [option.replace(f"checkpoint/{RUN}/best.pth.tar", "nan.pth.tar") for option in SMALL_TEST]
+        validate = ("motion", "RGB", *SMALL_TRAINING, "-e", "--resume", "nan.pth.tar")
+        for command in (("main.py", *validate), ("test_models_center_crop.py", *test, "--output_dir", "nan")):
+            refused = run_script(*command, cwd=trained_folder)
+            assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+            assert "expected a finite loss of nan.pth.tar" in refused.stderr or (
+                "videos/val/00000.mp4: expected finite scores" in refused.stderr
+            )
+        assert list((trained_folder / "nan").glob("*.pkl")) == []

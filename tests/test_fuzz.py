@@ -28,10 +28,10 @@ from ops.dataset import VideoSource
 from ops.dataset_config import DatasetOptions, DatasetSpec, read_class_names, resolve_dataset
 from ops.errors import InputError
 from ops.measurement import Checkpoint, Measurement
+from ops.models import saved_model_settings
 from ops.options import parse_results, parse_test, parse_train
 from ops.score_journal import ScoreJournal
 from ops.scores import read_view, view_path, write_view
-from ops.testing import saved_model_settings
 from ops.video_list import VideoRecord, check_first_video, read_list
 from ops.video_reader import VideoError, choose_decoder
 from tests.clip_files import make_spec
@@ -188,7 +188,7 @@ class TestDataSets:
 # --- score files
 
 MEASURED = Measurement(
-    "tiny", "val.txt", 3, 3, (8,), ("stpme", "dsme"), 1, 1, "even", 256, 224, (Checkpoint("a.pth", 3, "0" * 16),)
+    "tiny", "val.txt", 3, 3, (8,), ("stpme,dsme",), (8,), 1, 1, "even", 256, 224, (Checkpoint("a.pth", 3, "0" * 16),)
 )
 SCORES = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 PICKLES = [pickle.dumps([[row[None], label] for label, row in enumerate(SCORES)], protocol) for protocol in range(6)]
@@ -241,9 +241,9 @@ class TestScores:
     @given(data=st.data())
     @in_one_folder
     def test_a_journal(self, tmp_path: Path, data: st.DataObject) -> None:
-        for old in tmp_path.glob(".partial*"):
+        for old in tmp_path.glob(".some*"):
             old.unlink()
-        journal = ScoreJournal(tmp_path, {"a": 1}, (2, 4))
+        journal = ScoreJournal(tmp_path, "some", {"a": 1}, (2, 4))
         journal.open(0)
         for video in range(3):
             journal.append(video, np.full((2, 4), video))

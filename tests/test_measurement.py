@@ -14,7 +14,8 @@ MEASURED = Measurement(
     num_videos=12,
     scored_videos=12,
     segments=(8,),
-    motion=("stpme", "dsme", "shift"),
+    motion=("stpme,dsme,shift",),
+    motion_windows=(8,),
     crops=2,
     clips=3,
     sampling="even",
@@ -30,7 +31,8 @@ class TestMeasurement:
         [
             MEASURED,
             replace(MEASURED, segments=(8, 16), checkpoints=(Checkpoint("a", None), Checkpoint("b", 3, "ff"))),
-            replace(MEASURED, motion=(), scored_videos=3, sampling="dense random"),
+            replace(MEASURED, motion=("none",), scored_videos=3, sampling="dense random", seed=3, amp="fp16"),
+            replace(MEASURED, coefficients=(0.5, 2.0), softmax=True, motion_windows=(4, 8)),
         ],
     )
     def test_round_trip_through_json(self, measured: Measurement) -> None:
@@ -40,8 +42,9 @@ class TestMeasurement:
         "values",
         [None, [], "text", {}, {**MEASURED.to_dict(), "more": 1}, {**MEASURED.to_dict(), "checkpoints": [{"x": 1}]},
          {**MEASURED.to_dict(), "checkpoints": None}, {**MEASURED.to_dict(), "segments": 8},
-         {k: v for k, v in MEASURED.to_dict().items() if k != "size"}],
-        ids=range(9),
+         {k: v for k, v in MEASURED.to_dict().items() if k != "size"}, {**MEASURED.to_dict(), "coefficients": [1]},
+         {**MEASURED.to_dict(), "amp": 1}, {**MEASURED.to_dict(), "softmax": 0}],
+        ids=range(12),
     )  # fmt: skip
     def test_anything_else_is_a_value_error(self, values: Any) -> None:
         with pytest.raises(ValueError, match="measurement"):
@@ -61,8 +64,13 @@ class TestMeasurement:
             ({"segments": (8, 16)}, "8+16 frames"),
             ({"scored_videos": 5}, "5 of 12 videos"),
             ({"sampling": "random"}, "(random)"),
-            ({"motion": ()}, "motion none"),
-            ({"motion": ("stpme", "shift")}, "motion stpme,shift"),
+            ({"motion": ("none",)}, ", motion none"),
+            ({"motion": ("stpme,dsme,shift", "stpme,shift")}, ", motion stpme,dsme,shift + stpme,shift"),
+            ({"motion_windows": (4,)}, ", motion window 4"),
+            ({"coefficients": (1.0, 0.5)}, ", weights 1, 0.5"),
+            ({"softmax": True, "segments": (8, 8)}, ", averaged after the softmax"),
+            ({"amp": "bf16"}, ", bf16"),
+            ({"sampling": "random", "seed": 3}, "(random, seed 3)"),
             ({"checkpoints": (Checkpoint("x.pth", None),)}, "x.pth (epoch unknown)"),
         ],
     )

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ops.deform_conv import DeformConv2d
 from ops.models import MSN, build_model
-from ops.optim import build_optimizer, freeze_batch_norms, parameter_groups, set_learning_rate
+from ops.optim import build_optimizer, freeze_batch_norms, hold_batch_statistics, parameter_groups, set_learning_rate
 
 LR, MOMENTUM, DECAY = 0.02, 0.9, 5e-4
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -124,9 +124,10 @@ class TestSteps:
 class TestFreezeBatchNorms:
     @pytest.mark.parametrize("kind", ["single", "tsn"])
     def test_all_but_the_first_keep_statistics_and_parameters(self, model: MSN, kind: str) -> None:
+        freeze_batch_norms(model)
         optimizer = build_optimizer(model, kind, LR, MOMENTUM, DECAY)
         model.train()
-        freeze_batch_norms(model)
+        hold_batch_statistics(model)
         first, *others = norm_parameters(model).items()
         assert first[0] == "backbone.bn1"
         frozen = {name for _, names in others for name in names}

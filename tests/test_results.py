@@ -26,8 +26,9 @@ RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, CLASSES - 1, N)  # the last class has no video
 NAMES = [f"class, {i}" if i % 2 else f'the "{i}"' for i in range(CLASSES)]
 MEASURED = Measurement(
-    dataset="tiny", video_list="val.txt", num_videos=N, scored_videos=N, segments=(8,), motion=("stpme",), crops=CROPS,
-    clips=CLIPS, sampling="even", scale=256, size=224, checkpoints=(Checkpoint("best.pth.tar", 12, "0" * 16),),
+    dataset="tiny", video_list="val.txt", num_videos=N, scored_videos=N, segments=(8,), motion=("stpme",),
+    motion_windows=(8,), crops=CROPS, clips=CLIPS, sampling="even", scale=256, size=224,
+    checkpoints=(Checkpoint("best.pth.tar", 12, "0" * 16),),
 )  # fmt: skip
 
 

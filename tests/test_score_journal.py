@@ -18,7 +18,7 @@ def view_scores(video: int) -> np.ndarray:
 
 
 def fill_journal(folder: Path, videos: list[int], rank: int = 0, key: Any = KEY) -> ScoreJournal:
-    journal = ScoreJournal(folder, key, SHAPE)
+    journal = ScoreJournal(folder, "some", key, SHAPE)
     journal.open(rank)
     for video in videos:
         journal.append(video, view_scores(video))
@@ -42,15 +42,15 @@ class TestScoreJournal:
         assert journal.read()[0].dtype == np.float32
 
     def test_what_was_appended_is_on_disk_at_once(self, tmp_path: Path) -> None:
-        journal = ScoreJournal(tmp_path, KEY, SHAPE)
+        journal = ScoreJournal(tmp_path, "some", KEY, SHAPE)
         journal.open(0)
         for video in range(3):
             journal.append(video, view_scores(video))
-            assert_holds(ScoreJournal(tmp_path, KEY, SHAPE), list(range(video + 1)))
+            assert_holds(ScoreJournal(tmp_path, "some", KEY, SHAPE), list(range(video + 1)))
         journal.close()
 
     def test_accepts_arrays_of_any_layout_and_precision(self, tmp_path: Path) -> None:
-        journal = ScoreJournal(tmp_path, KEY, SHAPE)
+        journal = ScoreJournal(tmp_path, "some", KEY, SHAPE)
         journal.open(0)
         journal.append(7, np.asfortranarray(view_scores(7).astype(np.float64)))
         journal.close()
@@ -85,7 +85,7 @@ class TestScoreJournal:
     def test_other_settings_are_refused(self, tmp_path: Path, key: Any, shape: tuple[int, int]) -> None:
         (path,) = fill_journal(tmp_path, [5]).paths()
         before = path.read_bytes()
-        other = ScoreJournal(tmp_path, key, shape)
+        other = ScoreJournal(tmp_path, "some", key, shape)
         for attempt in (other.read, lambda: other.open(0)):
             with pytest.raises(InputError, match="others"):
                 attempt()
@@ -95,8 +95,18 @@ class TestScoreJournal:
     def test_other_files_are_refused(self, tmp_path: Path, content: bytes) -> None:
         journal = fill_journal(tmp_path, [5])
         journal.paths()[0].write_bytes(content)
-        with pytest.raises(InputError, match=r"\.partial_rank0"):
+        with pytest.raises(InputError, match=r"\.some_rank0"):
             journal.read()
+
+    def test_what_others_left_is_removed(self, tmp_path: Path) -> None:
+        journal = fill_journal(tmp_path, [5])
+        fill_journal(tmp_path, [6], rank=1, key={"another": 1})
+        other = ScoreJournal(tmp_path, "other", {}, SHAPE)
+        other.open(0)
+        other.close()
+        journal.remove_others()
+        assert_holds(journal, [5])
+        assert len(other.paths()) == 1
 
     def test_remove(self, tmp_path: Path) -> None:
         journal = fill_journal(tmp_path, [5])

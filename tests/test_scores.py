@@ -19,11 +19,11 @@ from ops.measurement import Checkpoint
 from ops.scores import (
     average_views,
     check_agreement,
+    measured_videos,
     read_view,
     softmax,
     top_accuracies,
     view_path,
-    was_measured_by,
     write_view,
 )
 from tests.test_measurement import MEASURED
@@ -329,6 +329,11 @@ class TestAverageViews:
             ({"scores": logits(1, classes=CLASSES + 1)}, "number of classes"),
             ({"measurement": replace(MEASURED, size=256)}, "size"),
             ({"measurement": replace(MEASURED, segments=(16,))}, "segments"),
+            ({"measurement": replace(MEASURED, amp="bf16")}, "amp"),
+            ({"measurement": replace(MEASURED, coefficients=(2.0,))}, "coefficients"),
+            ({"measurement": replace(MEASURED, motion_windows=(4,))}, "motion_windows"),
+            ({"measurement": replace(MEASURED, softmax=True)}, "softmax"),
+            ({"measurement": replace(MEASURED, sampling="random", seed=1)}, "sampling"),
             ({"measurement": replace(MEASURED, clips=10)}, "clips"),
             (
                 {"measurement": replace(MEASURED, checkpoints=(Checkpoint("best.pth.tar", 13, "f" * 16),))},
@@ -374,6 +379,11 @@ class TestTopAccuracies:
         expected = [100 * top_k_accuracy_score(labels, probabilities, k=k, labels=range(classes)) for k in (1, 5)]
         assert top_accuracies(probabilities, labels) == pytest.approx(expected)
 
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_what_is_not_finite_is_no_hit(self, value: float) -> None:
+        with pytest.raises(ValueError, match="finite"):
+            top_accuracies(np.array([[value, 1.0], [0.0, 1.0]]), np.array([0, 1]))
+
     def test_fewer_than_five_classes(self) -> None:
         assert top_accuracies(np.array([[0.6, 0.4], [0.7, 0.3]]), np.array([0, 1])) == (50, 100)
 
@@ -385,12 +395,11 @@ class TestTopAccuracies:
         assert top_accuracies(scores, labels) == pytest.approx(expected)
 
 
-class TestWasMeasuredBy:
+class TestMeasuredVideos:
     def test_the_same_and_another(self, tmp_path: Path) -> None:
         path = write(tmp_path, 0, 0)
-        assert was_measured_by(path, MEASURED)
-        assert was_measured_by(path, ONE_LESS)
-        assert not was_measured_by(path, replace(MEASURED, size=256))
-        assert not was_measured_by(tmp_path / "1_crop0.pkl", MEASURED)
+        assert measured_videos(path, MEASURED) == measured_videos(path, ONE_LESS) == tuple(NAMES)
+        assert measured_videos(path, replace(MEASURED, size=256)) is None
+        assert measured_videos(tmp_path / "1_crop0.pkl", MEASURED) is None
         path.with_suffix(".json").write_text("[]")
-        assert not was_measured_by(path, MEASURED)
+        assert measured_videos(path, MEASURED) is None
