@@ -296,6 +296,23 @@ class TestFullDisk:
         finally:
             run("umount", str(models), cwd=runs.folder)
 
+    def test_a_full_disk_under_the_log(self, runs: Suffixed) -> None:
+        """Three pages: settings, log and scalars, one each. What does not fit is missing, and the run ends well."""
+        logs = runs.models("logless").parents[1] / "log" / runs.models("logless").name
+        logs.mkdir(parents=True)
+        mounted = run("mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(logs), cwd=runs.folder)
+        if mounted.returncode != 0:
+            pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+        try:
+            status, output = runs.until(*NEVER, "logless", "--epochs", "6", "-j", "0")
+            assert status == 0 and "Traceback" not in output, output
+            assert output.count("log.txt: lines are missing: No space left on device") == 1
+            assert output.count("no more scalars for TensorBoard: No space left on device") == 1
+            assert "epoch 6/6 step 4/4" in output
+        finally:
+            run("umount", str(logs), cwd=runs.folder)
+        assert "6_epoch_ckpt.pth.tar" in names_in(runs.models("logless"))
+
 
 class TestNonFinite:
     def test_stops_with_the_videos_and_the_last_good_checkpoint(self, runs: Suffixed) -> None:
