@@ -19,7 +19,7 @@ from ops.folder_lock import hold, release
 from ops.logger import get_logger
 from ops.measurement import Measurement
 from ops.score_journal import ScoreJournal
-from ops.scores import measured_videos, softmax, top_accuracies, view_path, write_view
+from ops.scores import measured_videos, read_view, softmax, top_accuracies, view_path, write_view
 
 
 class ScoreOutput:
@@ -97,20 +97,22 @@ class ScoreOutput:
         return [view_path(config.output_dir, clip, crop) for clip in config.clips for crop in range(config.num_crops)]
 
     def _is_complete(self) -> bool:
-        """Whether a run that may go on finds nothing to do: every view is there, of these videos."""
+        """Whether a run that may go on finds nothing to do: every view is there, of these videos and labels."""
         config = self.config
         if not config.resume_scores or config.overwrite or self.journal.paths():
             return False
         if config.csv_file is not None and not config.csv_file.exists():
             return False
         wanted = set(self.names)
-        for path in self._paths():
+        paths = self._paths()
+        for path in paths:
             videos = measured_videos(path, self.measurement) if path.is_file() else None
             if videos is None or not wanted.issuperset(videos):
                 return False
             if len(videos) < len(self.names) and config.on_bad_video == "error":
                 return False
-        return True
+        view, label_of = read_view(paths[0]), dict(zip(self.names, self.labels, strict=True))
+        return view.labels.tolist() == [label_of[name] for name in view.videos or ()]
 
     def write(self, left_out: Collection[int]) -> None:
         """Turn the journal into score files and say what they amount to; broken videos are left out."""

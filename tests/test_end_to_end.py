@@ -208,6 +208,12 @@ class TestTestScripts:
         output = succeeded(run_script(*again, cwd=trained_folder))
         assert "nothing to score: kept has these scores" in output
         assert (trained_folder / "kept" / "0_crop0.pkl").read_bytes() == before
+        lines = (trained_folder / "data/motion/val_videos.txt").read_text().splitlines()
+        (trained_folder / "relabelled").mkdir()
+        (trained_folder / "relabelled" / "val_videos.txt").write_text("\n".join([f"{lines[0][:-1]}5", *lines[1:]]))
+        succeeded(run_script(*again, "--test_list", "relabelled/val_videos.txt", cwd=trained_folder))
+        rows = pickle.loads((trained_folder / "kept" / "0_crop0.pkl").read_bytes())
+        assert [row[1] for row in rows][:2] == [5, 1]
 
     def test_the_folders_of_a_run_that_is_running_are_refused(self, trained_folder):
         (trained_folder / "taken").mkdir()
