@@ -160,7 +160,10 @@ class TestVideos:
 
 
 class TestFrames:
-    LINES = ("ok 5 0", "ok0 3 1", "less 5 0", "more 3 0", "gap 4 0", "broken 4 0", "sizes 4 0", "other 2 0", "none 2 0")
+    LINES = (
+        "ok 5 0", "ok0 3 1", "less 5 0", "more 3 0", "gap 4 0", "broken 4 0", "sizes 4 0", "other 2 0", "none 2 0",
+        "late 3 0",
+    )  # fmt: skip
 
     def test_every_fault_is_reported_with_its_line(self, tmp_path: Path) -> None:
         root = tmp_path / "frames"
@@ -177,12 +180,14 @@ class TestFrames:
             folder(name, range(1, count + 1))
         folder("ok0", range(3))
         folder("other", range(1, 3), "img_{:05d}.jpg")
+        folder("late", range(2, 4))
         (root / "gap" / "00002.jpg").unlink()
         (root / "broken" / "00003.jpg").write_bytes((root / "broken" / "00003.jpg").read_bytes()[:300])
         Image.new("RGB", (48, 24)).save(root / "sizes" / "00004.jpg")
         (root / "all.txt").write_text("".join(f"{line}\n" for line in self.LINES))
         (root / "dataset.toml").write_text('name = "mine"\nroot = "."\nstorage = "frames"\nclass_names = ["a", "b"]\n')
-        result = check(root / "all.txt", "--report", "reports", cwd=tmp_path)  # finds dataset.toml beside the list
+        arguments = ("--report", "reports", "--write_clean")
+        result = check(root / "all.txt", *arguments, cwd=tmp_path)  # finds dataset.toml beside the list
         assert result.returncode == 1, result.stderr
         found = rows(tmp_path / "reports" / "all_check.csv")
         unusable, broken = found.pop(("6", "unreadable"))
@@ -195,9 +200,12 @@ class TestFrames:
             ("7", "frame sizes"): ("yes", "32x24 (3 frames), 48x24 (1 frames)"),
             ("8", "unreadable"): ("yes", "no image 00001.jpg, but img_00001.jpg (--image_tmpl)"),
             ("9", "unreadable"): ("yes", "no image 00001.jpg"),
+            ("10", "gap"): ("no", "missing: 00001.jpg"),
+            ("10", "frame count"): ("yes", "the list says 3, the folder has 0 without a gap"),
         }
+        assert (tmp_path / "reports" / "all_clean.txt").read_text() == "ok 5 0\nok0 3 1\nmore 3 0\n"
         (root / "all.txt").write_text("ok 5 0\nok0 3 1\n")
-        result = check(root / "all.txt", "--report", "reports", "--write_clean", cwd=tmp_path)
+        result = check(root / "all.txt", *arguments, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         assert "all.txt: 2 lines, nothing wrong" in result.stdout
         assert rows(tmp_path / "reports" / "all_check.csv") == {}
