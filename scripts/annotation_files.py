@@ -11,6 +11,7 @@ import io
 import json
 import math
 import re
+import reprlib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from annotation_lines import (
     class_labels,
     find_file,
     json_array,
+    json_errors,
     numbered_lines,
     read_text,
     unquoted,
@@ -144,18 +146,18 @@ def read_json_labels(path: Path) -> dict[str, int]:
     text = read_text(path)
 
     def line_of(name: str) -> int:
-        return text.count("\n", 0, max(text.find(json.dumps(name, ensure_ascii=False)), 0)) + 1
+        spellings = (json.dumps(name, ensure_ascii=escaped) for escaped in (False, True))
+        return text.count("\n", 0, max(0, *map(text.find, spellings))) + 1
 
-    try:
-        pairs = json.loads(text, object_pairs_hook=list)
-    except json.JSONDecodeError as error:
-        raise wrong(path, error.lineno, "JSON", error.msg) from None
+    with json_errors(path, 1):
+        pairs = json.loads(text, object_pairs_hook=list, parse_int=str)
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs) or not pairs:
         raise wrong(path, 1, 'an object {"class name": "number", ...}', repr(text[:40]))
     numbered: dict[int, str] = {}
     for name, number in pairs:
-        if not re.fullmatch(r"\d+", str(number)) or int(number) >= len(pairs) or int(number) in numbered:
-            raise wrong(path, line_of(name), f"a new number in 0..{len(pairs) - 1} for {name!r}", repr(number))
+        valid = isinstance(number, str) and re.fullmatch(r"[0-9]{1,9}", number)
+        if not valid or int(number) >= len(pairs) or int(number) in numbered:
+            raise wrong(path, line_of(name), f"a new number in 0..{len(pairs) - 1} for {name!r}", reprlib.repr(number))
         numbered[int(number)] = name
     return class_labels(path, [(line_of(numbered[number]), numbered[number]) for number in sorted(numbered)])
 
@@ -165,10 +167,10 @@ def read_json_split(path: Path, labels: Mapping[str, int]) -> list[Sample]:
     samples: dict[str, Sample] = {}
     for line, entry in json_array(path):
         if not isinstance(entry, dict) or not entry.get("id") or not isinstance(entry.get("template"), str):
-            raise wrong(path, line, 'an object with "id" and "template"', repr(entry)[:80])
+            raise wrong(path, line, 'an object with "id" and "template"', reprlib.repr(entry))
         label = label_of_template(labels, entry["template"])
         if label is None:
-            raise wrong(path, line, "a template that, without brackets, is a class", repr(entry["template"]))
+            raise wrong(path, line, "a template that, without brackets, is a class", repr(entry["template"])[:120])
         add_sample(samples, Sample(str(entry["id"]), label), path, line)
     return list(samples.values())
 

@@ -5,6 +5,7 @@ Files are UTF-8, with or without a byte-order mark; lines are counted from 1.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -73,11 +74,22 @@ def unquoted(text: str) -> str:
     return text
 
 
+@contextlib.contextmanager
+def json_errors(path: Path, line: int) -> Iterator[None]:
+    """Names the place of what is no JSON, or nested too deeply for Python in a value that begins in ``line``."""
+    try:
+        yield
+    except json.JSONDecodeError as error:
+        raise wrong(path, error.lineno, "JSON", error.msg) from None
+    except RecursionError:
+        raise wrong(path, line, "JSON", "too many brackets within brackets") from None
+
+
 def json_array(path: Path) -> Iterator[tuple[int, Any]]:
-    """Elements of a JSON array, each with the line that it begins in."""
+    """Elements of a JSON array, each with the line that it begins in; whole numbers in them are texts."""
     text = read_text(path)
-    decode = json.JSONDecoder().raw_decode
-    space = re.compile(r"\s*")
+    decode = json.JSONDecoder(parse_int=str).raw_decode  # Python refuses numbers of thousands of digits
+    space = re.compile(r"[ \t\n\r]*")
     line, counted = 1, 0
 
     def line_at(place: int) -> int:
@@ -93,15 +105,18 @@ def json_array(path: Path) -> Iterator[tuple[int, Any]]:
     if text[place : place + 1] != "[":
         raise wrong(path, line_at(place), "a JSON array", repr(text[place : place + 20]))
     place = after_space(place + 1)
-    while text[place : place + 1] != "]":
-        try:
+    following = text[place : place + 1]
+    while following != "]":
+        begins = line_at(place)
+        with json_errors(path, begins):
             element, end = decode(text, place)
-        except json.JSONDecodeError as error:
-            raise wrong(path, error.lineno, "JSON", error.msg) from None
-        yield line_at(place), element
+        yield begins, element
         place = after_space(end)
         following = text[place : place + 1]
         if following == ",":
             place = after_space(place + 1)
         elif following != "]":
             raise wrong(path, line_at(place), "',' or ']'", repr(following) if following else "the end of the file")
+    place = after_space(place + 1)
+    if place < len(text):
+        raise wrong(path, line_at(place), "the end of the file", repr(text[place : place + 20]))

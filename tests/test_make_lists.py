@@ -395,6 +395,8 @@ MALFORMED: list[tuple[str, str, str, str, str]] = [  # data set, file, a part of
     ("somethingv2", f"{V2}train.json", "},\n{", "}\n{", "line 3: expected ',' or ']', got '{'"),
     ("somethingv2", f"{V2}train.json", "\n]", "", "line 3: expected ',' or ']', got the end of the file"),
     ("somethingv2", f"{V2}train.json", '"2",', '"2"', "line 3: expected JSON"),
+    ("somethingv2", f"{V2}train.json", "\n]", "\n]\n[{}] x", "line 5: expected the end of the file, got '[{}] x'"),
+    ("somethingv2", f"{V2}train.json", "\n]", ",\n]", "line 4: expected JSON, got Expecting value"),
     ("kinetics", "train.csv", "label,youtube_id", "label,id", "line 1: expected a header with label,youtube_id"),
     ("kinetics", "train.csv", "0,10,validate", "0,10,more,validate", "line 3: expected 5 fields, got 6"),
     ("kinetics", "train.csv", "0,10,validate", "-1,10,validate", "line 3: expected a time in seconds, got '-1'"),
@@ -424,6 +426,27 @@ class TestMalformed:
         with pytest.raises(InputError) as caught:
             read(dataset, tmp_path / "lists")
         assert f"{path}, {message}" in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["labels", "train"])
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ("[" * 100_000, "too many brackets within brackets"),
+            ("[" * 900 + "]" * 900, "[...]"),  # Python reads it; to print it all could be too deep
+            ("9" * 5000, "99999"),  # more digits than Python converts
+        ],
+        ids=["endless", "deep", "digits"],
+    )
+    def test_json_that_python_would_stumble_over(self, tmp_path: Path, name: str, value: str, message: str) -> None:
+        somethingv2(tmp_path)
+        path = tmp_path / "lists" / f"{V2}{name}.json"
+        old, line = ('"1"', 2) if name == "labels" else ('"c"', 3)
+        path.write_text(path.read_text().replace(old, value))
+        with pytest.raises(InputError) as caught:
+            read("somethingv2", tmp_path / "lists")
+        text = str(caught.value)
+        assert text.startswith(f"{path}, line ") and message in text and len(text) < len(str(path)) + 200
+        assert f"line {line}: " in text or name == "labels"  # an object is read as a whole
 
     @pytest.mark.parametrize("dataset", PREPARE)
     def test_unchanged_they_are_fine(self, tmp_path: Path, dataset: str) -> None:
