@@ -4,6 +4,7 @@ Frames are counted in order of presentation, from 0. Their places come from the 
 """
 
 import bisect
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,8 @@ class PyAVReader:
         self._error = av.error.FFmpegError
         try:
             self._container = av.open(str(path))
+            # Containers and their streams refer to each other: left to the garbage collector, their memory piles up.
+            weakref.finalize(self, self._container.close)
             self._stream = _picture_stream(path, self._container)
             self._stream.codec_context.thread_count = 1
             # One for all frames: to make one costs more than to use it. PyAV 17 and later would start threads for it.

@@ -4,7 +4,9 @@ Files are made with PyAV; real ones are used where MSN_REAL_VIDEOS names a folde
 """
 
 import contextlib
+import gc
 import logging
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -87,6 +89,24 @@ def assert_frames_by_content(path: Path, decoder: str) -> None:
         group = np.unique(rng.integers(0, length, 6))
         assert media.numbers(open_video(path, decoder).get_frames(group)) == group.tolist()
         assert media.numbers(used.get_frames(group)) == group.tolist()
+
+
+class TestRelease:
+    def test_a_file_is_closed_with_its_reader(self, tmp_path: Path) -> None:
+        """At once: what waits for the garbage collector piles up over thousands of clips."""
+        whole = h264(tmp_path / "a.mp4", 40, **X264_GOP)
+        half = tmp_path / "half.mp4"
+        half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+        gc.collect()
+        gc.disable()
+        try:
+            for path in (whole, half, whole):
+                with contextlib.suppress(VideoError):
+                    open_video(path, "pyav").get_frames(np.array([3, 20]))
+                opened = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+                assert str(path.resolve()) not in opened
+        finally:
+            gc.enable()
 
 
 class TestIndex:
