@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,13 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
 
 def check_class_name(path: Path, line: int, name: str) -> None:
     """Raise unless the name can be a line of classes.txt."""
-    if not name or name != name.strip() or len(name.splitlines()) != 1:
-        raise wrong(path, line, "a class name in one line", repr(name))
+    if not name or name != name.strip() or len(name.splitlines()) != 1 or not is_text(name):
+        raise wrong(path, line, "a class name in one line", ascii(name))
+
+
+def is_text(name: str) -> bool:
+    """Whether a name has neither control characters nor what no file of text can hold."""
+    return not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
 
 
 def class_labels(path: Path, names: Iterable[tuple[int, str]]) -> dict[str, int]:

@@ -119,13 +119,18 @@ def plan_batch(source: Path, out: Path, suffix: str, first: str) -> Plan:
     if not videos:
         raise InputError(f"{source}: expected videos ({', '.join(sorted(VIDEO_SUFFIXES))}), got none")
     todo, failures = [], []
-    owner: dict[Path, Path] = {}
+    output_of = {video: out / video.with_name(video.stem + suffix) for video in videos}
+    owner = {output: video for video, output in reversed(output_of.items())}  # the first of several
     finished = 0
-    for video in videos:
-        output = out / video.with_name(video.stem + suffix)
-        earlier = owner.setdefault(output, video)
-        if earlier != video:
-            failures.append(Failure(str(video), f"expected an output of its own, got that of {earlier}: {output}"))
+    for video, output in output_of.items():
+        inside = next((owner[parent] for parent in output.parents if parent in owner), None)
+        if owner[output] != video:
+            reason = f"expected an output of its own, got that of {owner[output]}: {output}"
+            failures.append(Failure(str(video), reason))
+        elif inside is not None:
+            failures.append(
+                Failure(str(video), f"expected an output of its own, got one in that of {inside}: {output}")
+            )
         elif is_foreign(output, first):
             failures.append(Failure(str(video), f"expected nothing or a complete output, got something else: {output}"))
         elif is_finished(output):
@@ -169,8 +174,10 @@ def claimed_folder(out: Path, tool: str, settings: dict[str, Any]) -> Iterator[N
         file.seek(0)
         text = file.read()
         if not text:
-            file.write(json.dumps(settings) + "\n")
-            file.flush()
+            try:
+                os.write(file.fileno(), (json.dumps(settings) + "\n").encode())  # unbuffered: nothing is left to write
+            except OSError as error:
+                raise InputError(f"{path}: expected to write settings, got {error.strerror}") from None
         else:
             check_settings(path, text, settings)
         yield
@@ -278,5 +285,8 @@ class Batch:
             path.unlink(missing_ok=True)
             return
         lines = [f"{failure.name}: {failure.reason}\n" for failure in failures]
-        path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
-        print(f"all of them: {path}", file=sys.stderr)
+        try:
+            path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
+            print(f"all of them: {path}", file=sys.stderr)
+        except OSError as error:
+            print(f"{path}: expected to write what failed, got {error.strerror}", file=sys.stderr)

@@ -123,12 +123,15 @@ def parse() -> argparse.Namespace:
     add("--threads", type=int, default=2, metavar="N", help="of torch, for model and train")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="for model and train")
     add("--amp", choices=("bf16", "fp16"), help="autocast, for model and train on both sides")
+    add("--compile", action="store_true", help="a compiled side too, for model and train")
     add("--videos", type=Path, nargs="+", metavar="FILE", help="for loader and test (default: one is made)")
     add("--num_videos", type=int, default=20_000, metavar="N", help="for scores")
     add("--json", type=Path, metavar="FILE", help="where the figures go too")
     args = parser.parse_args()
     require(args.rounds >= 1, "--rounds of at least 1", args.rounds)
     require(args.segments >= 2, "--segments of at least 2", args.segments)
+    for path in args.videos or ():
+        require(path.is_file(), "--videos that are there", path)
     return args
 
 
@@ -143,9 +146,9 @@ def measure(args: argparse.Namespace) -> tuple[list[Comparison], dict[str, Any]]
         title = "forward pass in evaluation mode" if args.what == "model" else "training step"
         title = f"{title}, {args.arch}, {args.batch_size} x {args.segments} segments, {args.input_size} px"
         settings = (args.arch, args.segments, args.input_size, args.batch_size, args.device, args.amp)
-        sides = model_sides(*settings) if args.what == "model" else train_sides(*settings)
+        sides = (model_sides if args.what == "model" else train_sides)(settings, args.compile)
         comparison = alternate(Comparison(title, "oracle", "seconds"), sides, args.rounds, time.perf_counter)
-        extra = {"peak_memory_mb": peak_memory(settings, args.threads)} if args.what == "train" else {}
+        extra = {"peak_memory_mb": peak_memory(settings, args.compile, args.threads)} if args.what == "train" else {}
         return [comparison], extra
     torch.set_num_threads(1)
     if args.what == "scores":
@@ -166,7 +169,8 @@ def main() -> None:
     for name, value in extra.items():
         print(f"{name}: {value}")
     if args.json is not None:
-        figures = {"machine": machine(args.threads, args.device), "comparisons": [c.summary() for c in comparisons]}
+        threads = args.threads if args.what in ("model", "train") else 1
+        figures = {"machine": machine(threads, args.device), "comparisons": [c.summary() for c in comparisons]}
         args.json.write_text(json.dumps(figures | extra, indent=1) + "\n")
 
 

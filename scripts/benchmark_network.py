@@ -36,15 +36,19 @@ def _precision(device: str, amp: str | None) -> AbstractContextManager:
     return autocast(torch.device(device), amp)
 
 
-def model_sides(arch: str, segments: int, size: int, batch: int, device: str, amp: str | None) -> Sides:
+def model_sides(settings: Settings, compiled: bool) -> Sides:
     """A forward pass of the oracle, of this project's network, and of its folded form that the test scripts use."""
+    arch, segments, size, batch, device, amp = settings
     torch.manual_seed(0)
     plain = build_model(arch, NUM_CLASSES, segments).eval()
-    networks = {
+    networks: dict[str, nn.Module] = {
         "oracle": MSNOracle(arch, NUM_CLASSES, segments).eval(),
         "network": plain,
         "folded": fuse_for_inference(plain),
     }
+    if compiled:
+        networks["compiled"] = fuse_for_inference(plain)
+        networks["compiled"].compile()
     clips = _clips(segments, size, batch, device)
 
     def side(network: nn.Module) -> Callable[[], None]:
@@ -60,16 +64,19 @@ def model_sides(arch: str, segments: int, size: int, batch: int, device: str, am
     return {name: side(network) for name, network in networks.items()}
 
 
-def _train_side(name: str, arch: str, segments: int, size: int, batch: int, device: str, amp: str | None) -> Callable:
+def _train_side(name: str, settings: Settings) -> Callable[[], None]:
+    arch, segments, size, batch, device, amp = settings
     torch.manual_seed(0)
     network: nn.Module
     if name == "oracle":
         network = MSNOracle(arch, NUM_CLASSES, segments, dropout=0.5)
     else:
         network = build_model(arch, NUM_CLASSES, segments)
-    if name == "channels last":
+    if name in ("channels last", "compiled"):
         use_channels_last(network)
     network.to(device).train()
+    if name == "compiled":
+        network.compile()
     optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
     clips = _clips(segments, size, batch, device)
     labels = torch.arange(batch, device=device)
@@ -85,16 +92,20 @@ def _train_side(name: str, arch: str, segments: int, size: int, batch: int, devi
     return work
 
 
-def train_sides(*settings: Any) -> Sides:
-    """A training step of the oracle and of this project's network."""
-    return {name: _train_side(name, *settings) for name in ("oracle", "network", "channels last")}
+def _train_names(compiled: bool) -> tuple[str, ...]:
+    return ("oracle", "network", "channels last", *(("compiled",) if compiled else ()))
 
 
-def peak_memory(settings: Settings, threads: int) -> dict[str, int]:
+def train_sides(settings: Settings, compiled: bool) -> Sides:
+    """A training step of the oracle and of this project's network; compiled with channels last."""
+    return {name: _train_side(name, settings) for name in _train_names(compiled)}
+
+
+def peak_memory(settings: Settings, compiled: bool, threads: int) -> dict[str, int]:
     """Most memory that each side took for some training steps, in MB: of its GPU, or of its process (Linux only)."""
     context = multiprocessing.get_context("spawn")
     found = {}
-    for name in ("oracle", "network", "channels last"):
+    for name in _train_names(compiled):
         with ProcessPoolExecutor(1, mp_context=context) as pool:  # a process of its own: its peak is the side's
             found[name] = pool.submit(_peak_of, name, settings, threads).result()
     return found
@@ -102,7 +113,7 @@ def peak_memory(settings: Settings, threads: int) -> dict[str, int]:
 
 def _peak_of(name: str, settings: Settings, threads: int) -> int:
     torch.set_num_threads(threads)
-    step = _train_side(name, *settings)
+    step = _train_side(name, settings)
     for _ in range(STEPS_FOR_MEMORY):
         step()
     if settings[4] == "cuda":

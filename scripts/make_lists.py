@@ -32,10 +32,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
 from annotation_files import SEVERAL, SINGLE, Annotations
+from annotation_lines import is_text
 from class_folders import annotate_folders, storage_of
 from command_line import SHOWN, OneLineParser, number_type, plural, print_any_name, processors, show
 from media_index import FolderIndex, Listing, MediaIndex, Medium, find_media, list_prefix
 
+from ops.atomic_file import write_atomically
 from ops.dataset_config import BUILT_IN, DEFAULT_TEMPLATE, STORAGES, check_template
 from ops.errors import InputError, run_script
 
@@ -47,25 +49,39 @@ def toml_text(values: Mapping[str, Any]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def check_files(files: Mapping[Path, str], overwrite: bool) -> None:
-    """Raise if a file is there with another content."""
+def encoded(files: Mapping[Path, str]) -> dict[Path, bytes]:
+    """The contents as they are written; raises where a name in them is no text."""
+    contents = {}
     for path, text in files.items():
-        if path.exists() and not overwrite and path.read_bytes() != text.encode():
+        try:
+            contents[path] = text.encode()
+        except UnicodeEncodeError as error:
+            line = text[text.rfind("\n", 0, error.start) + 1 :].split("\n")[0]
+            raise InputError(f"{path}: expected names in UTF-8, got {line!a}") from None
+    return contents
+
+
+def check_files(files: Mapping[Path, bytes], overwrite: bool) -> None:
+    """Raise if a file is there with another content."""
+    for path, content in files.items():
+        try:
+            other = path.exists() and not overwrite and path.read_bytes() != content
+        except OSError as error:
+            raise InputError(f"{path}: expected no such file, got one that cannot be read ({error.strerror})") from None
+        if other:
             raise InputError(
                 f"{path}: expected no such file or the same content, got another (--overwrite replaces it)"
             )
 
 
-def write_files(files: Mapping[Path, str]) -> None:
+def write_files(files: Mapping[Path, bytes]) -> None:
     """Writes the files, each complete whenever it exists."""
-    for path, text in files.items():
-        temporary = path.with_name(f".{path.name}.tmp")
+    for path, content in files.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(text, encoding="utf-8", newline="\n")
-            temporary.replace(path)
         except OSError as error:
             raise InputError(f"{path}: expected a file that can be written, got {error.strerror} (--root)") from None
+        write_atomically(path, content)
 
 
 @dataclass(frozen=True)
@@ -133,6 +149,8 @@ def fill_in(args: argparse.Namespace) -> Request:
         root = args.root or args.source
         storage = args.storage or storage_of(args.source)
         name = args.name or Path(os.path.abspath(root)).name
+        if not is_text(name):
+            raise InputError(f"expected a name of the data set (--name), got {name!a}")
         media = args.source
     else:
         root = args.root or Path("data") / args.dataset
@@ -232,9 +250,10 @@ def main() -> None:
     files = {request.root / listing.name: "".join(f"{line}\n" for line in listing.lines) for listing in listings}
     files[request.root / "classes.txt"] = "".join(f"{name}\n" for name in classes)
     files[request.toml] = toml_text(toml_values(request, classes))
+    contents = encoded(files)
     if not args.dry_run:
-        check_files(files, args.overwrite)
-        write_files(files)
+        check_files(contents, args.overwrite)
+        write_files(contents)
     summarise(request, found, listings)
     problems = list(index.problems.values())
     show(f"{plural(len(problems), 'unusable item')}, not listed (the first {SHOWN})", problems)

@@ -22,6 +22,8 @@ from typing import Any, NoReturn, Protocol
 
 from ops.errors import InputError
 
+LONGEST_WAIT = 3600.0  # seconds; the system's own limit is about 25 days
+
 
 class Task(Protocol):
     """Something to do, sent to a worker."""
@@ -158,7 +160,7 @@ def run_tasks(tasks: Sequence[Task], work: Work, jobs: int, timeout: float) -> G
                     workers.remove(worker)
                     worker.stop()
             patience = min(worker.deadline for worker in workers) - time.monotonic()
-            answered = wait([w.connection for w in workers], None if patience == math.inf else max(patience, 0))
+            answered = wait([w.connection for w in workers], min(max(patience, 0), LONGEST_WAIT))
             for worker in list(workers):
                 result: Done | Failure | None = None
                 if worker.connection in answered:

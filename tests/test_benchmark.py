@@ -118,3 +118,6 @@ class TestBenchmark:
         done = run_script("scripts/benchmark.py", "model", "--rounds", "0", cwd=tmp_path)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1 and "--rounds" in done.stderr
+        done = run_script("scripts/benchmark.py", "loader", "--videos", "nowhere.mp4", cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1 and "nowhere.mp4" in done.stderr

@@ -19,6 +19,8 @@ from tests import media
 
 extract_frames = importlib.import_module("extract_frames")
 video_input = importlib.import_module("video_input")
+batch_jobs = importlib.import_module("batch_jobs")
+worker_pool = importlib.import_module("worker_pool")
 
 
 def extract(videos: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -284,7 +286,43 @@ class TestInterruption:
         assert not leftover.exists()
 
 
+class TestFullDisk:
+    def test_at_the_start_is_one_line(self, tmp_path: Path) -> None:
+        media.make_video(tmp_path / "videos" / "v.mp4", 2)
+        script = [sys.executable, str(media.SCRIPTS / "extract_frames.py"), "videos", "out"]
+        limited = ["bash", "-c", 'ulimit -f 0 && exec "$@"', "bash", *script]
+        result = subprocess.run(limited, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr
+        assert "expected to write settings, got File too large" in result.stderr
+        assert extract(tmp_path / "videos", tmp_path / "out").returncode == 0
+
+    def test_at_the_end_keeps_the_summary(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_text", full)
+        batch = batch_jobs.Batch("tool", "did", "", "", {}, lambda *_: (0, ""))
+        batch.report([worker_pool.Failure("v.mp4", "a reason")], tmp_path)
+        errors = capsys.readouterr().err
+        assert "v.mp4: a reason" in errors and "expected to write what failed, got No space left on device" in errors
+
+
 class TestCommandLine:
+    def test_an_output_inside_another_is_refused_before_the_start(self, tmp_path: Path) -> None:
+        for name in ("a.mp4", "a/b.mp4", "c.mp4"):
+            media.make_video(tmp_path / "videos" / name, 2)
+        for options in (("--dry-run",), (), ()):
+            result = extract(tmp_path / "videos", tmp_path / "out", *options)
+            assert result.returncode == 1
+            assert "a/b.mp4: expected an output of its own, got one in that of a.mp4" in result.stderr
+        assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["a", "c"]
+
+    def test_a_time_limit_beyond_the_systems(self, tmp_path: Path) -> None:
+        media.make_video(tmp_path / "videos" / "v.mp4", 2)
+        assert extract(tmp_path / "videos", tmp_path / "out", "--timeout", "99999999").returncode == 0
+
     def test_dry_run_writes_nothing(self, tmp_path: Path) -> None:
         media.make_video(tmp_path / "videos" / "v.mp4", 2)
         result = extract(tmp_path / "videos", tmp_path / "out", "--dry-run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -447,6 +448,28 @@ class TestMalformed:
         text = str(caught.value)
         assert text.startswith(f"{path}, line ") and message in text and len(text) < len(str(path)) + 200
         assert f"line {line}: " in text or name == "labels"  # an object is read as a whole
+
+    @pytest.mark.parametrize("name", ["\\ud800", "a\\u007fb", "a\\u0000"])
+    def test_class_names_that_no_text_file_can_hold(self, tmp_path: Path, name: str) -> None:
+        somethingv2(tmp_path)
+        path = tmp_path / "lists" / f"{V2}labels.json"
+        path.write_text(path.read_text().replace('": "1"', f'{name}": "1"'))
+        with pytest.raises(InputError, match=r", line 2: expected a class name in one line"):
+            read("somethingv2", tmp_path / "lists")
+
+    @pytest.mark.parametrize("harm", ["class", "folder", "name"])
+    def test_nothing_is_written_where_one_file_cannot_be(self, tmp_path: Path, harm: str) -> None:
+        root = tmp_path / ("a\x7f" if harm == "name" else "mine")
+        for letter in "ab":
+            video_files(root / letter, "1.mp4", "2.mp4")
+        if harm == "class":
+            (root / "b").rename(root / os.fsdecode(b"b\xff"))
+        elif harm == "folder":
+            (root / "train.txt").mkdir()
+        result = make("folders", root, "--val_fraction", "0.5", cwd=tmp_path)
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+        assert [path.name for path in root.iterdir() if path.suffix] == (["train.txt"] if harm == "folder" else [])
+        assert list(root.glob(".*")) == []
 
     @pytest.mark.parametrize("dataset", PREPARE)
     def test_unchanged_they_are_fine(self, tmp_path: Path, dataset: str) -> None:
