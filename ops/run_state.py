@@ -264,7 +264,7 @@ def _open_folders(config: TrainConfig) -> BinaryIO:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / ".writable").touch()
-            (folder / ".writable").unlink()
+            (folder / ".writable").unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"{folder}: expected a folder to write to, got {error.strerror}") from None
     lock = hold(config.model_dir / ".lock")

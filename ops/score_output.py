@@ -57,12 +57,11 @@ class ScoreOutput:
             config.output_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{config.output_dir}: expected a folder to write to, got {error.strerror}") from None
-        for folder in (config.output_dir, *(() if config.csv_file is None else (config.csv_file.parent,))):
-            write_atomically(folder / ".writable", b"")
-            (folder / ".writable").unlink()
         lock = hold(config.output_dir / f".{self.journal.name}.lock")
         try:
             self._check_what_is_there()
+            if config.csv_file is not None:
+                _check_can_be_written(config.csv_file)
         except InputError:
             release(lock)
             raise
@@ -141,6 +140,14 @@ class ScoreOutput:
         log = get_logger()
         log.info("top-1 %.2f %%, top-5 %.2f %%   [%s; %s]", top1, top5, measurement.line(), clips)
         log.info("scores: %s", config.output_dir)
+
+
+def _check_can_be_written(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file to write, got a folder")
+    trial = path.with_name(f".{path.name}.trial")
+    write_atomically(trial, b"")
+    trial.unlink()
 
 
 def _write_predictions(path: Path, names: list[str], labels: list[int], probabilities: np.ndarray) -> None:

@@ -205,6 +205,8 @@ class TestTestScripts:
         again = ("test_models_center_crop.py", *SMALL_TEST, "--output_dir", "kept", "--resume_scores")
         other = run_script(*again, "--amp", "bf16", cwd=trained_folder)
         assert other.returncode == 2 and "--overwrite" in other.stderr and other.stderr.count("\n") == 1
+        other = run_script(*again, "--csv_file", "nowhere/top.csv", cwd=trained_folder)
+        assert other.returncode == 2 and "nowhere" in other.stderr and other.stderr.count("\n") == 1
         output = succeeded(run_script(*again, cwd=trained_folder))
         assert "nothing to score: kept has these scores" in output
         assert (trained_folder / "kept" / "0_crop0.pkl").read_bytes() == before
