@@ -28,7 +28,7 @@ def real_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, tu
     return folder, len(videos), options
 
 
-@pytest.mark.parametrize("decoder", ["pyav", pytest.param("decord", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
 def test_trains_and_tests_on_real_videos(real_folder, decoder):
     folder, count, options = real_folder
     run = f"{RUN}_{decoder}"
