@@ -13,7 +13,7 @@ def main() -> None:
     results = compute_results(config)
     names = load_class_names(config, len(results.per_class))
     print(report(results, names, config.per_class))
-    paths = write_results(results, names, config.folders[0])
+    paths = write_results(results, names, config.folders)
     print("results:", ", ".join(map(str, paths)))
 
 

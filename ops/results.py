@@ -95,8 +95,11 @@ def report(results: Results, names: tuple[str, ...], per_class: bool) -> str:
     return "\n".join(lines)
 
 
-def write_results(results: Results, names: tuple[str, ...], folder: Path) -> list[Path]:
-    """Write results.txt, results.json and the confusion matrix (CSV, PNG) into ``folder``; returns their paths."""
+def write_results(results: Results, names: tuple[str, ...], folders: tuple[Path, ...]) -> list[Path]:
+    """Write results.txt, results.json and the confusion matrix (CSV, PNG) into the first folder; returns their paths.
+
+    Those of several folders together are called ``ensemble_results.txt`` and so on, beside the folder's own.
+    """
     content: dict[str, Any] = {
         "top1": results.top1,
         "top5": results.top5,
@@ -107,14 +110,16 @@ def write_results(results: Results, names: tuple[str, ...], folder: Path) -> lis
     header = ",".join(["true / predicted", *map(_csv_field, names)])
     rows = [",".join([_csv_field(n), *map(str, row)]) for n, row in zip(names, results.confusion.tolist(), strict=True)]
     files = {
-        folder / "results.txt": (report(results, names, per_class=True) + "\n").encode(),
-        folder / "results.json": (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(),
-        folder / "confusion_matrix.csv": ("\n".join([header, *rows]) + "\n").encode(),
-        folder / "confusion_matrix.png": _draw_confusion(results, names),
+        "results.txt": (report(results, names, per_class=True) + "\n").encode(),
+        "results.json": (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(),
+        "confusion_matrix.csv": ("\n".join([header, *rows]) + "\n").encode(),
+        "confusion_matrix.png": _draw_confusion(results, names),
     }
-    for path, data in files.items():
+    prefix = "ensemble_" if len(folders) > 1 else ""
+    paths = [folders[0] / f"{prefix}{name}" for name in files]
+    for path, data in zip(paths, files.values(), strict=True):
         write_atomically(path, data)
-    return list(files)
+    return paths
 
 
 def _draw_confusion(results: Results, names: tuple[str, ...]) -> bytes:

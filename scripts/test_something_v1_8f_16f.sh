@@ -5,7 +5,7 @@
 #   bash scripts/test_something_v1_8f_16f.sh [options of test_models_center_crop.py]
 #
 # Other variables are those of test_something_v1_8f.sh. The scores of each network and the report on it are in the
-# folders 8f and 16f of OUTPUT; the report on both replaces the one in 8f.
+# folders 8f and 16f of OUTPUT, the report on both in 8f/ensemble_results.txt.
 set -euo pipefail
 
 WEIGHTS_8F=${WEIGHTS_8F:-checkpoint/MSN_something_RGB_resnet50_avg_segment8/best.pth.tar}

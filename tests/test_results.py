@@ -117,6 +117,8 @@ class TestScript:
         protocol = done.stdout.splitlines()[1]
         for part in ("8 frames", "16 frames", "best.pth.tar (epoch 12)", "wide.pth.tar (epoch 30)"):
             assert part in protocol
+        written = {path.name for path in folders[0].glob("*results*")}
+        assert written == {"ensemble_results.txt", "ensemble_results.json"}  # a report on the folder alone would stay
 
     def test_without_side_files_and_without_torch(self, folders: tuple[Path, Path]) -> None:
         for path in folders[0].glob("*.json"):
@@ -202,7 +204,7 @@ class TestReports:
 
     def test_files(self, folders: tuple[Path, Path], tmp_path: Path) -> None:
         found = compute_results(config(folders[0]))
-        paths = write_results(found, tuple(NAMES), tmp_path)
+        paths = write_results(found, tuple(NAMES), (tmp_path,))
         assert sorted(p.name for p in paths) == [
             "confusion_matrix.csv",
             "confusion_matrix.png",
