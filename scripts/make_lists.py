@@ -21,11 +21,10 @@ from, and writes into data/NAME:
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,14 +32,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
 from annotation_files import SEVERAL, SINGLE, Annotations
-from annotation_lines import is_plain
 from annotation_lines import is_text
 from class_folders import annotate_folders, storage_of
 from command_line import SHOWN, OneLineParser, number_type, plural, print_any_name, processors, show
-from media_index import FolderIndex, Listing, MediaIndex, Medium, find_media, list_prefix, unlistable
+from media_index import FolderIndex, Listing, MediaIndex, Medium, find_media, list_prefix
 
 from ops.atomic_file import write_atomically
-from ops.atomic_file import move_into_place, temporary_path
 from ops.dataset_config import BUILT_IN, DEFAULT_TEMPLATE, STORAGES, check_template
 from ops.errors import InputError, run_script
 
@@ -64,39 +61,27 @@ def encoded(files: Mapping[Path, str]) -> dict[Path, bytes]:
     return contents
 
 
-def lines_of(texts: Iterable[str]) -> bytes:
-    """The content of a file of one text a line."""
-    return "".join(f"{text}\n" for text in texts).encode()
-
-
 def check_files(files: Mapping[Path, bytes], overwrite: bool) -> None:
-    """Raise if a folder, or a file with another content, is in the place of a file."""
+    """Raise if a file is there with another content."""
     for path, content in files.items():
         try:
-            if path.is_dir():
-                raise InputError(f"{path}: expected no such file or the same content, got a folder")
-            differs = not overwrite and path.exists() and path.read_bytes() != content
+            other = path.exists() and not overwrite and path.read_bytes() != content
         except OSError as error:
-            raise InputError(f"{path}: expected no such file or a readable one, got {error.strerror}") from None
-        if differs:
+            raise InputError(f"{path}: expected no such file, got one that cannot be read ({error.strerror})") from None
+        if other:
             raise InputError(
                 f"{path}: expected no such file or the same content, got another (--overwrite replaces it)"
             )
 
 
 def write_files(files: Mapping[Path, bytes]) -> None:
-    """Writes the files, each complete whenever it exists; the first appears when the last has found room."""
-    try:
-        for path, content in files.items():
+    """Writes the files, each complete whenever it exists."""
+    for path, content in files.items():
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary_path(path).write_bytes(content)
-        for path in files:
-            move_into_place(temporary_path(path), path)
-    except OSError as error:
-        for begun in files:
-            with contextlib.suppress(OSError):
-                temporary_path(begun).unlink()
-        raise InputError(f"{path}: expected a file that can be written, got {error.strerror} (--root)") from None
+        except OSError as error:
+            raise InputError(f"{path}: expected a file that can be written, got {error.strerror} (--root)") from None
+        write_atomically(path, content)
 
 
 @dataclass(frozen=True)
@@ -172,9 +157,6 @@ def fill_in(args: argparse.Namespace) -> Request:
         storage = args.storage or BUILT_IN[args.dataset].storages[0]
         name = args.dataset
         media = args.media or root / storage
-    for what, text in (("a data set name (--name)", name), ("an image template", args.image_tmpl)):
-        if not is_plain(text):
-            raise InputError(f"expected {what} in UTF-8 without control characters, got {text!r}")
     return Request(args.dataset, name, args.source, root, media, storage, args.image_tmpl)
 
 
@@ -259,17 +241,15 @@ def main() -> None:
     found = read_annotations(request, args, media)
     classes = next(iter(found.values())).classes
     prefix = list_prefix(request.media, request.root)
-    if reason := unlistable(prefix / "video"):
-        raise InputError(f"{request.media}: expected a folder that a list can name, got {str(prefix)!r}: {reason}")
     if request.dataset == "folders":
         index: MediaIndex = FolderIndex(media, prefix, classes)
     else:
         media = find_media(request.media, request.storage, request.template, args.jobs)
         index = MediaIndex(media, prefix, classes)
     listings = make_listings(request, found, index)
-    files = {request.root / listing.name: lines_of(listing.lines) for listing in listings}
-    files[request.root / "classes.txt"] = lines_of(classes)
-    files[request.toml] = toml_text(toml_values(request, classes)).encode()
+    files = {request.root / listing.name: "".join(f"{line}\n" for line in listing.lines) for listing in listings}
+    files[request.root / "classes.txt"] = "".join(f"{name}\n" for name in classes)
+    files[request.toml] = toml_text(toml_values(request, classes))
     contents = encoded(files)
     if not args.dry_run:
         check_files(contents, args.overwrite)
