@@ -174,13 +174,21 @@ def claimed_folder(out: Path, tool: str, settings: dict[str, Any]) -> Iterator[N
         file.seek(0)
         text = file.read()
         if not text:
-            try:
-                os.write(file.fileno(), (json.dumps(settings) + "\n").encode())  # unbuffered: nothing is left to write
-            except OSError as error:
-                raise InputError(f"{path}: expected to write settings, got {error.strerror}") from None
+            write_settings(path, file.fileno(), settings)
         else:
             check_settings(path, text, settings)
         yield
+
+
+def write_settings(path: Path, file: int, settings: dict[str, Any]) -> None:
+    """Writes all of the settings or none: a part of them would close the folder to later runs."""
+    content = (json.dumps(settings) + "\n").encode()
+    try:
+        while content:
+            content = content[os.write(file, content) :]  # unbuffered: nothing is left to write at the end
+    except OSError as error:
+        os.ftruncate(file, 0)
+        raise InputError(f"{path}: expected to write settings, got {error.strerror}") from None
 
 
 def check_settings(path: Path, text: str, settings: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+from ops.errors import InputError
 from tests import media
 
 extract_frames = importlib.import_module("extract_frames")
@@ -295,6 +296,24 @@ class TestFullDisk:
         assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr
         assert "expected to write settings, got File too large" in result.stderr
         assert extract(tmp_path / "videos", tmp_path / "out").returncode == 0
+
+    def test_half_of_the_settings_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write, room = os.write, [5]
+
+        def nearly_full(file: int, content: bytes) -> int:
+            if not room:
+                raise OSError(28, "No space left on device")
+            return write(file, content[: room.pop()])
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", nearly_full)
+            with (
+                pytest.raises(InputError, match=r"expected to write settings, got No space left"),
+                batch_jobs.claimed_folder(tmp_path, "tool", {"a": 1}),
+            ):
+                pass
+        with batch_jobs.claimed_folder(tmp_path, "tool", {"a": 1}):
+            assert (tmp_path / ".tool.json").read_text() == '{"a": 1}\n'
 
     def test_at_the_end_keeps_the_summary(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
