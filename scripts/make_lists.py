@@ -65,7 +65,8 @@ def check_files(files: Mapping[Path, bytes], overwrite: bool) -> None:
     """Raise if a file is there with another content."""
     for path, content in files.items():
         try:
-            other = path.exists() and not overwrite and path.read_bytes() != content
+            other = path.is_dir() or (path.exists() and not overwrite)
+            other = other and path.read_bytes() != content  # a folder is an error, to be found before the first write
         except OSError as error:
             raise InputError(f"{path}: expected no such file, got one that cannot be read ({error.strerror})") from None
         if other:
@@ -145,6 +146,8 @@ def parse_command_line() -> argparse.Namespace:
 def fill_in(args: argparse.Namespace) -> Request:
     """The request with the defaults of its data set."""
     check_template(args.image_tmpl)
+    if not is_text(args.image_tmpl):
+        raise InputError(f"expected --image_tmpl without control characters, got {args.image_tmpl!a}")
     if args.dataset == "folders":
         root = args.root or args.source
         storage = args.storage or storage_of(args.source)

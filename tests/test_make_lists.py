@@ -471,6 +471,20 @@ class TestMalformed:
         assert [path.name for path in root.iterdir() if path.suffix] == (["train.txt"] if harm == "folder" else [])
         assert list(root.glob(".*")) == []
 
+    def test_a_folder_in_the_place_of_the_last_file(self, tmp_path: Path) -> None:
+        video_files(tmp_path / "v", *TestFolders.NAMES)
+        (tmp_path / "root" / "dataset.toml").mkdir(parents=True)
+        result = make("folders", "v", "--root", "root", "--overwrite", cwd=tmp_path)
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+        assert [path.name for path in (tmp_path / "root").iterdir()] == ["dataset.toml"]
+
+    def test_an_image_template_that_toml_cannot_hold(self, tmp_path: Path) -> None:
+        frame_folders(tmp_path / "v", {f"{letter}/{number}": 1 for letter in "ab" for number in (1, 2)}, "\x7f{}.jpg")
+        result = make("folders", "v", "--image_tmpl", "\x7f{}.jpg", cwd=tmp_path)
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
+        assert "expected --image_tmpl without control characters, got '\\x7f{}.jpg'" in result.stderr
+        assert not (tmp_path / "v" / "dataset.toml").exists()
+
     @pytest.mark.parametrize("dataset", PREPARE)
     def test_unchanged_they_are_fine(self, tmp_path: Path, dataset: str) -> None:
         PREPARE[dataset](tmp_path)
