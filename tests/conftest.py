@@ -1,8 +1,10 @@
 """Shared by all tests: the real scripts as subprocesses, and a tiny rendered motion set."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,23 @@ def succeeded(result: subprocess.CompletedProcess) -> str:
     """The output of a run that must have ended well."""
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+def as_in_a_terminal() -> None:
+    """Ctrl-C interrupts: a job in the background ignores it, and all that it starts would, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def pytest_sessionstart() -> None:
+    as_in_a_terminal()
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Training in the test's own process leaves its handlers behind."""
+    yield
+    as_in_a_terminal()
 
 
 @pytest.fixture(scope="session")
