@@ -142,6 +142,7 @@ def measure(args: argparse.Namespace) -> tuple[list[Comparison], dict[str, Any]]
     import torch
 
     if args.what in ("model", "train"):
+        require(args.device == "cpu" or torch.cuda.is_available(), "a GPU for --device cuda", "none")
         torch.set_num_threads(args.threads)
         title = "forward pass in evaluation mode" if args.what == "model" else "training step"
         title = f"{title}, {args.arch}, {args.batch_size} x {args.segments} segments, {args.input_size} px"

@@ -121,3 +121,6 @@ class TestBenchmark:
         done = run_script("scripts/benchmark.py", "loader", "--videos", "nowhere.mp4", cwd=tmp_path)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1 and "nowhere.mp4" in done.stderr
+        done = run_script("scripts/benchmark.py", "model", "--device", "cuda", cwd=tmp_path)  # runs see no GPU
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1 and "expected a GPU for --device cuda, got none" in done.stderr
