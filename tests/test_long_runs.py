@@ -2,7 +2,6 @@
 
 import gc
 import importlib.util
-import resource
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,10 @@ MAX_GROWTH = 50  # MB
 
 
 class Usage(NamedTuple):
-    """Of this process: open files, threads of Python and of the system, resident memory in MB."""
+    """Of this process: open files, threads of Python and of the system, memory of its own in MB.
+
+    Memory that files back, like that of libraries, does not count: the system takes it away and back as it likes.
+    """
 
     files: int
     python_threads: int
@@ -38,9 +40,10 @@ class Usage(NamedTuple):
 def usage() -> Usage:
     gc.collect()
     threads = len(list(Path("/proc/self/task").iterdir()))
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    kilobytes = sum(int(status[name].split()[0]) for name in ("RssAnon", "RssShmem"))
     files = len(list(Path("/proc/self/fd").iterdir()))
-    return Usage(files, threading.active_count(), threads, pages * resource.getpagesize() / 2**20)
+    return Usage(files, threading.active_count(), threads, kilobytes / 2**10)
 
 
 def source_of(root: Path, kind: str) -> VideoSource:
