@@ -1,4 +1,4 @@
-# make demo   render the motion set, train MSN on it, test it, report (about 11 minutes on 2 CPU cores)
+# make demo   render the motion set, train MSN on it, test it, report (about 10 minutes on 2 CPU cores)
 # make test   run the tests      make test-slow   run the long ones too      make lint   ruff and mypy
 # make test-fuzz   more than 10,000 made-up lists, TOML files, pickles, checkpoints and command lines (minutes)
 # Environments are made as needed: .venv, from requirements.txt and requirements-dev.txt.
