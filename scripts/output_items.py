@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ops.atomic_file import temporary_path
+
 
 @dataclass(frozen=True)
 class Item:
@@ -29,7 +31,7 @@ class Item:
     @property
     def temporary(self) -> Path:
         """Hidden name beside the output, for what is not complete yet."""
-        return self.output.with_name(f".{self.output.name}.tmp")
+        return temporary_path(self.output)
 
     def clean_up(self) -> None:
         discard(self.temporary)

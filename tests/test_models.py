@@ -10,11 +10,14 @@ from torchvision.models import ResNet
 
 from ops import models
 from ops.checkpoint import load_weights
+from ops.config import MOTION_MODULES
 from ops.errors import InputError
 from ops.models import MSN, build_model, use_channels_last
 from ops.motion import DSME, TemporalShift
 from ops.msn_net import ARCHS, MotionBasicBlock, MotionBottleneck, MSNResNet, motion_weight
+from ops.options import parse_train
 from ops.reference_checkpoint import convert_reference
+from ops.run_state import build_network
 from tests.golden_weights import fill, relative_error
 from tests.oracle.msn_oracle import MSNOracle
 
@@ -477,3 +480,13 @@ class TestErrors:
         with torch.device("meta"):
             model = build_model(SMALL, 5, 4, motion=("shift", "dsme"))
         assert [type(m) for m in model.backbone.layer2[0].motion.children()] == [DSME, TemporalShift]
+
+
+class TestSavedModelSettings:
+    def test_evaluation_takes_the_checkpoints_motion_window(self, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+        monkeypatch.chdir(tmp_path)
+        saved = {"config": {"model": {"motion": list(MOTION_MODULES), "motion_window": 2, "num_segments": 4}}}
+        command = ["motion", "RGB", "--arch", "resnet10", "--num_segments", "4", "--pretrain", "none"]
+        for options, window in ((["-e"], 2), (["-e", "--motion_window", "4"], 4), ([], 4)):
+            config = parse_train([*command, "--resume", "x.pth.tar", *options])
+            assert build_network(config, tmp_path / "x.pth.tar", saved).backbone.motion_window == window

@@ -91,6 +91,15 @@ def assert_frames_by_content(path: Path, decoder: str) -> None:
         assert media.numbers(used.get_frames(group)) == group.tolist()
 
 
+class TestShape:
+    @pytest.mark.parametrize("size", [(2550, 50), (50, 2550)])
+    def test_thin_pictures_are_refused(self, tmp_path: Path, size: tuple[int, int]) -> None:
+        """Scaled to a short side of 256 pixels they would take gigabytes."""
+        write_folder(tmp_path, 2, "{:05d}.jpg", size=size)
+        with pytest.raises(VideoError, match=r"00001\.jpg: expected sides of at most 50 to 1, got "):
+            FrameFolder(tmp_path, 2, "{:05d}.jpg").get_frames(np.arange(2))
+
+
 class TestRelease:
     def test_a_file_is_closed_with_its_reader(self, tmp_path: Path) -> None:
         """At once: what waits for the garbage collector piles up over thousands of clips."""
