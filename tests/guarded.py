@@ -1,4 +1,4 @@
-"""Runs work in a forked process, one item after another, so that a crash or a hang is the result of its item alone."""
+"""Runs work in another process, one item after another, so that a crash or a hang is the result of its item alone."""
 
 import multiprocessing
 import resource
@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -22,12 +22,14 @@ class Outcome:
     problem: str = ""
 
 
-def outcomes(items: Sequence[Any], work: Callable[[Any], Any]) -> list[Outcome]:
-    """``work(item)`` of every item, in order."""
+def outcomes(
+    items: Sequence[Any], work: Callable[[Any], Any], start: Literal["fork", "spawn"] = "fork"
+) -> list[Outcome]:
+    """``work(item)`` of every item, in order; a process that is spawned inherits nothing, and gets ``work`` pickled."""
     found: list[Outcome] = []
     while len(found) < len(items):
         ours, theirs = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.get_context("fork").Process(target=_serve, args=(theirs, items[len(found) :], work))
+        process = multiprocessing.get_context(start).Process(target=_serve, args=(theirs, items[len(found) :], work))
         process.start()
         theirs.close()
         problem = ""

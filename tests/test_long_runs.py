@@ -3,16 +3,17 @@
 import gc
 import importlib.util
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
 from ops.dataset import SampleKey, TrainClips, VideoSource
-from ops.loaders import TrainBatchSampler, train_loader
+from ops.loaders import ClipLoader, TrainBatchSampler, train_loader
 from ops.sampling import FrameSampler
 from ops.transforms import TrainTransform
 from ops.video_list import VideoRecord
@@ -67,21 +68,65 @@ def source_of(root: Path, kind: str) -> VideoSource:
     return VideoSource(make_spec(root), [VideoRecord(p.name, None, 0) for p in sorted(root.iterdir())], kind)
 
 
-def usages(source: VideoSource, clips: int) -> list[Usage]:
-    """Before, after WARM_UP clips, and after all of them, of a process that does nothing else."""
-    dataset = TrainClips(source, 2, FrameSampler(), TrainTransform(32, source.spec.mirror_labels()), 0, True)
-    done = 0
+def train_clips(source: VideoSource) -> TrainClips:
+    return TrainClips(source, 2, FrameSampler(), TrainTransform(32, source.spec.mirror_labels()), 0, True)
 
-    def decode(up_to: int) -> Usage:
-        nonlocal done
-        while done < up_to:
-            pixels = dataset[SampleKey(done // len(dataset), done % len(dataset))].pixels
+
+class Decode:
+    """Decodes clips until there were so many; then the usage."""
+
+    def __init__(self, source: VideoSource) -> None:
+        self.dataset = train_clips(source)
+        self.done = 0
+
+    def __call__(self, up_to: int) -> Usage:
+        while self.done < up_to:
+            pixels = self.dataset[SampleKey(self.done // len(self.dataset), self.done % len(self.dataset))].pixels
             assert pixels.shape == (2, 5, 3, 32, 32)
-            done += 1
+            self.done += 1
         return usage()
 
-    found = outcomes([0, WARM_UP, clips], decode)
-    assert [outcome.problem for outcome in found] == [""] * 3
+
+class Epoch:
+    """One epoch of all batches from two workers that stay; then the usage."""
+
+    def __init__(self, source: VideoSource) -> None:
+        self.source = source
+        self.loader: ClipLoader | None = None
+
+    def __call__(self, epoch: int) -> Usage:
+        if self.loader is None:
+            self.sampler = TrainBatchSampler(len(self.source.records), 4, 1, 0, 1, 0)
+            self.loader = train_loader(train_clips(self.source), self.sampler, 2, torch.device("cpu"), 600)
+        self.sampler.set_position(epoch, 0)
+        with self.loader.guard():
+            for batch in self.loader:
+                assert len(batch.videos) == 4
+                del batch
+        return usage()
+
+
+class Leak:
+    """Keeps one thing of a kind; then the usage."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kept: list[object] = []
+
+    def __call__(self, what: str) -> Usage:
+        if what == "file":
+            self.kept.append((self.folder / "a").open("w"))
+        elif what == "memory":
+            self.kept.append(np.ones(80 << 17))  # 80 MB
+        elif what == "thread":
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+        return usage()
+
+
+def usages(items: Sequence[Any], work: Callable[[Any], Usage]) -> list[Usage]:
+    """After every item, of a process that does nothing else and began with nothing that could be freed meanwhile."""
+    found = outcomes(items, work, start="spawn")
+    assert [outcome.problem for outcome in found] == [""] * len(items)
     return [outcome.value for outcome in found]
 
 
@@ -95,37 +140,21 @@ def assert_flat(before: Usage, warm: Usage, after: Usage) -> None:
 class TestClips:
     @pytest.mark.parametrize("kind", KINDS)
     def test_300(self, tmp_path: Path, kind: str) -> None:
-        assert_flat(*usages(source_of(tmp_path, kind), 300))
+        assert_flat(*usages([0, WARM_UP, 300], Decode(source_of(tmp_path, kind))))
 
     @pytest.mark.slow
     @pytest.mark.parametrize("kind", KINDS)
     def test_2000(self, tmp_path: Path, kind: str) -> None:
-        before, warm, after = usages(source_of(tmp_path, kind), 2000)
+        before, warm, after = usages([0, WARM_UP, 2000], Decode(source_of(tmp_path, kind)))
         print(f"{kind}: at the beginning {before}, after {WARM_UP} clips {warm}, after 2000 {after}")
         assert_flat(before, warm, after)
 
 
 class TestLoader:
     def test_what_workers_send_is_let_go(self, tmp_path: Path) -> None:
-        """The process that trains, over four epochs of 20 batches from two workers that stay."""
+        """The process that trains, over four epochs of 20 batches."""
         source = source_of(tmp_path, "frames")
-        records = source.records * 8
-        clips = TrainClips(
-            VideoSource(source.spec, records, source.decoder), 2, FrameSampler(),
-            TrainTransform(32, source.spec.mirror_labels()), 0, True,
-        )  # fmt: skip
-        sampler = TrainBatchSampler(len(records), 4, 1, 0, 1, 0)
-        loader = train_loader(clips, sampler, 2, torch.device("cpu"), 600)
-
-        def epoch(number: int) -> Usage:
-            sampler.set_position(number, 0)
-            with loader.guard():
-                for batch in loader:
-                    assert len(batch.videos) == 4
-                    del batch
-            return usage()
-
-        first, *_, last = [outcome.value for outcome in outcomes(range(4), epoch)]
+        first, *_, last = usages(range(4), Epoch(VideoSource(source.spec, source.records * 8, source.decoder)))
         assert (last.files, last.python_threads, last.threads) == (first.files, first.python_threads, first.threads)
         assert last.megabytes - first.megabytes < MAX_GROWTH
 
@@ -134,25 +163,13 @@ class TestMeasures:
     """That the tests above could fail."""
 
     def test_leaks_are_seen(self, tmp_path: Path) -> None:
-        kept: list[object] = []
-
-        def leak(what: str) -> Usage:
-            if what == "file":
-                kept.append((tmp_path / "a").open("w"))
-            elif what == "memory":
-                kept.append(np.ones(80 << 17))  # 80 MB
-            elif what == "thread":
-                event = threading.Event()
-                threading.Thread(target=event.wait, daemon=True).start()
-            return usage()
-
-        def refused(found: Sequence[Usage]) -> bool:
+        def is_flat(before: Usage, after: Usage) -> bool:
             try:
-                assert_flat(found[0], found[0], found[1])
+                assert_flat(before, before, after)
             except AssertionError:
-                return True
-            return False
+                return False
+            return True
 
-        for what in ("file", "memory", "thread"):
-            assert refused([outcome.value for outcome in outcomes(["nothing", what], leak)]), what
-        assert not refused([outcome.value for outcome in outcomes(["nothing", "nothing"], leak)])
+        found = usages(["nothing", "nothing", "file", "memory", "thread"], Leak(tmp_path))
+        print(*found, sep="\n")
+        assert [is_flat(before, after) for before, after in pairwise(found)] == [True, False, False, False]
