@@ -29,8 +29,11 @@ from benchmark_loading import loader_sides, loader_sizes, many_view_sides  # noq
 from benchmark_network import model_sides, peak_memory, train_sides  # noqa: E402
 from benchmark_scores import score_views  # noqa: E402
 
+from ops.atomic_file import write_atomically  # noqa: E402
 from ops.config import require  # noqa: E402
-from ops.errors import run_script  # noqa: E402
+from ops.errors import InputError, run_script  # noqa: E402
+from ops.video_errors import VideoError  # noqa: E402
+from ops.video_reader import open_video  # noqa: E402
 
 Clock = Callable[[], float]
 
@@ -130,8 +133,15 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     require(args.rounds >= 1, "--rounds of at least 1", args.rounds)
     require(args.segments >= 2, "--segments of at least 2", args.segments)
+    if args.json is not None:
+        require(
+            args.json.parent.is_dir() and not args.json.is_dir(), "--json to be a file in a folder there", args.json
+        )
     for path in args.videos or ():
-        require(path.is_file(), "--videos that are there", path)
+        try:
+            open_video(path, "pyav")
+        except VideoError as error:
+            raise InputError(str(error)) from None
     return args
 
 
@@ -172,7 +182,7 @@ def main() -> None:
     if args.json is not None:
         threads = args.threads if args.what in ("model", "train") else 1
         figures = {"machine": machine(threads, args.device), "comparisons": [c.summary() for c in comparisons]}
-        args.json.write_text(json.dumps(figures | extra, indent=1) + "\n")
+        write_atomically(args.json, (json.dumps(figures | extra, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -114,13 +114,18 @@ class TestBenchmark:
         assert done.returncode == 0, done.stderr
         assert "seconds of pkl_to_results.py" in done.stdout
 
-    def test_bad_input(self, tmp_path: Path) -> None:
-        done = run_script("scripts/benchmark.py", "model", "--rounds", "0", cwd=tmp_path)
+    @pytest.mark.parametrize(
+        ("command", "said"),
+        [
+            (("model", "--rounds", "0"), "--rounds"),
+            (("loader", "--videos", "nowhere.mp4"), "nowhere.mp4: expected a video file, got nothing there"),
+            (("test", "--videos", "text.mp4"), "text.mp4: expected a video"),
+            (("loader", "--json", "nowhere/figures.json"), "expected --json to be a file in a folder there"),
+            (("model", "--device", "cuda"), "expected a GPU for --device cuda, got none"),  # runs see no GPU
+        ],
+    )
+    def test_bad_input(self, tmp_path: Path, command: tuple[str, ...], said: str) -> None:
+        (tmp_path / "text.mp4").write_text("no video\n")
+        done = run_script("scripts/benchmark.py", *command, cwd=tmp_path)
         assert done.returncode == 2
-        assert done.stderr.count("\n") == 1 and "--rounds" in done.stderr
-        done = run_script("scripts/benchmark.py", "loader", "--videos", "nowhere.mp4", cwd=tmp_path)
-        assert done.returncode == 2
-        assert done.stderr.count("\n") == 1 and "nowhere.mp4" in done.stderr
-        done = run_script("scripts/benchmark.py", "model", "--device", "cuda", cwd=tmp_path)  # runs see no GPU
-        assert done.returncode == 2
-        assert done.stderr.count("\n") == 1 and "expected a GPU for --device cuda, got none" in done.stderr
+        assert done.stderr.count("\n") == 1 and said in done.stderr
