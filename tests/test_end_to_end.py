@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SMALL_TRAINING, run_script, succeeded, torchrun
+from scipy.special import softmax
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ops.checkpoint import load_weights
@@ -56,6 +58,18 @@ class TestTraining:
         assert [e.step for e in events.Scalars("val/top1")] == [1, 2]
         assert all(e.value == pytest.approx(0.01) for e in events.Scalars("train/lr"))
 
+    def test_sums_an_epoch_up(self, trained_folder):
+        """Two lines of two steps each; the summary is of all four."""
+        text = (trained_folder / "log" / RUN / "log.txt").read_text()
+        assert "no class names" not in text
+        events = EventAccumulator(str(trained_folder / "log" / RUN)).Reload()
+        for epoch in (1, 2):
+            steps = [float(x) for x in re.findall(rf"epoch {epoch}/2 step \d/4: loss ([\d.]+)", text)]
+            (loss,) = re.findall(rf"epoch {epoch}/2 trained: loss ([\d.]+), top-1 [\d.]+ %, top-5 [\d.]+ %", text)
+            assert len(steps) == 2 and float(loss) == pytest.approx(sum(steps) / 2, abs=2e-4)
+            (scalar,) = (e.value for e in events.Scalars("train_epoch/loss") if e.step == epoch)
+            assert scalar == pytest.approx(float(loss), abs=1e-4)
+
     def test_checkpoint_loads_into_the_public_model(self, trained_folder):
         model = build_model("resnet10", num_classes=8, num_segments=2, pretrain="none").eval()
         extra = load_weights(model, trained_folder / "checkpoint" / RUN / "2_epoch_ckpt.pth.tar")
@@ -91,16 +105,16 @@ class TestTraining:
         assert differing(models / "last.pth.tar", trained_folder / "checkpoint" / RUN / "last.pth.tar") == []
 
     def test_tunes_from_a_checkpoint_with_another_head(self, trained_folder):
-        lists = trained_folder / "two_classes.txt"
-        lists.write_text("videos/train/00000.mp4 0\nvideos/train/00001.mp4 1\n" * 2)
+        (trained_folder / "two_classes.txt").write_text("00000.mp4 0\n00001.mp4 1\n" * 2)
         arguments = (
-            "motion", "RGB", *SMALL_TRAINING, "--epochs", "1", "--suffix", "tuned", "--num_class", "2",
-            "--train_list", "two_classes.txt", "--val_list", "two_classes.txt", "--class_names", "two.txt",
+            "mine", "RGB", *SMALL_TRAINING, "--epochs", "1", "--suffix", "tuned", "--num_class", "2",
+            "--storage", "videos", "--root_path", "data/motion/videos/train",
+            "--train_list", "two_classes.txt", "--val_list", "two_classes.txt",
             "--tune_from", f"checkpoint/{RUN}/best.pth.tar",
         )  # fmt: skip
-        (trained_folder / "two.txt").write_text("left\nright\n")
         output = succeeded(run_script("main.py", *arguments, cwd=trained_folder))
         assert "left out: head.weight, head.bias" in output
+        assert "no class names (data/motion/videos/train/classes.txt or --class_names): flipped clips keep" in output
 
     def test_frame_folders_and_a_toml_file(self, trained_folder):
         (trained_folder / "mine.toml").write_text(
@@ -193,6 +207,9 @@ class TestTestScripts:
         b = score("b", "--weights", second, "--test_segments", "4")
         both = score("both", "--weights", f"{first},{second}", "--test_segments", "2,4", "--coeff", "2,1")
         assert both == pytest.approx((2 * a + b) / 2, rel=1e-4, abs=1e-5)
+        after = ("--weights", f"{first},{second}", "--test_segments", "2,4", "--coeff", "2,1", "--softmax")
+        probabilities = np.exp(score("after", *after))
+        assert probabilities == pytest.approx((2 * softmax(a, axis=1) + softmax(b, axis=1)) / 2, rel=1e-4)
 
     def test_scores_of_other_settings_are_not_overwritten(self, trained_folder):
         run_script("test_models_center_crop.py", *SMALL_TEST, "--output_dir", "kept", cwd=trained_folder)
