@@ -8,8 +8,9 @@ from ops import distributed
 from ops.errors import run_script
 from ops.logger import setup_logger
 from ops.options import parse_train
-from ops.run_state import Evaluation, TrainingRun
-from ops.training import evaluate, fit
+from ops.run_state import TrainingRun
+from ops.training import fit
+from ops.validation import Evaluation, evaluate
 
 
 def main() -> None:

@@ -30,6 +30,11 @@ class Batch(NamedTuple):
     videos: tuple[int, ...]
     broken: tuple[BrokenVideo, ...]
 
+    def to(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Pixels and labels of a batch that has some, on their way to a device."""
+        assert self.pixels is not None
+        return self.pixels.to(device, non_blocking=True), self.labels.to(device, non_blocking=True)
+
 
 class TrainBatchSampler(Sampler[list[SampleKey]]):
     """Batches of one process, by optimiser steps; the incomplete last step of an epoch is left out.

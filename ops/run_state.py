@@ -1,22 +1,17 @@
 """What a training run consists of, and how it is saved and resumed."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import torch
 
 from ops import distributed
 from ops.atomic_file import write_atomically
-from ops.bad_videos import BadVideos
 from ops.checkpoint import (
     load_state_dict,
-    load_weights,
-    read_checkpoint,
     remove_temporaries,
-    tune_from,
 )
 from ops.config import TrainConfig, config_changes, config_dict
 from ops.dataset import VideoSource
@@ -24,8 +19,6 @@ from ops.errors import InputError
 from ops.folder_lock import hold
 from ops.loaders import TrainBatchSampler
 from ops.logger import get_logger, setup_logger
-from ops.measurement import Checkpoint
-from ops.models import MSN, build_model, saved_model_settings, use_channels_last
 from ops.nonfinite import FiniteUpdates
 from ops.optim import build_optimizer, freeze_batch_norms, load_optimizer
 from ops.precision import grad_scaler
@@ -35,14 +28,12 @@ from ops.run_folder import (
     LAST,
     drop_epochs,
     epoch_name,
-    find_checkpoint,
     name_again,
     position_of,
     refuse_other_run,
     write_run,
 )
-from ops.video_list import VideoRecord, check_first_video, read_list
-from ops.video_reader import choose_decoder
+from ops.validation import Evaluation, bad_videos, open_list
 
 # What decides the order of samples within an epoch, as errors call it.
 _ORDER_NAMES = {
@@ -69,34 +60,6 @@ class Position:
     best_top1: float | None = None
     best_epoch: int | None = None
     left_out_steps: int = 0
-
-
-class Evaluation:
-    """A network and the validation videos.
-
-    Args:
-        config: settings of main.py.
-        device: of this process.
-    """
-
-    def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        self.config = config
-        self.device = device
-        self.decoder = choose_decoder(config.decoder)
-        self.val_source = VideoSource(config.dataset, open_list(config, config.dataset.val_list), self.decoder)
-        self.val_bad = bad_videos(config, config.dataset.val_list, self.val_source)
-        self.checkpoint = find_checkpoint(config)
-        self.loaded: Mapping[str, Any] = {} if self.checkpoint is None else read_checkpoint(self.checkpoint)
-        self.model = build_network(config, self.checkpoint, self.loaded).to(device)
-        if config.channels_last:
-            use_channels_last(self.model)
-        if config.compile:
-            self.model.compile()
-        self.measured = Checkpoint("untrained weights", None)
-        if self.checkpoint is not None:
-            load_weights(self.model, self.loaded, str(self.checkpoint))
-            epoch = self.loaded.get("epoch")
-            self.measured = Checkpoint(self.checkpoint.name, epoch if isinstance(epoch, int) else None)
 
 
 class TrainingRun(Evaluation):
@@ -218,44 +181,6 @@ class TrainingRun(Evaluation):
         write_run(self.config.model_dir, content, names)
         if self.config.keep is not None:
             drop_epochs(self.config.model_dir, self.config.keep)
-
-
-def open_list(config: TrainConfig, path: Path) -> list[VideoRecord]:
-    """The videos of a list, the first of which is there."""
-    records = read_list(path, config.dataset)
-    check_first_video(records, config.dataset, config.on_bad_video == "skip")
-    return records
-
-
-def bad_videos(config: TrainConfig, path: Path, source: VideoSource) -> BadVideos:
-    """What is to become of the broken videos of a list."""
-    return BadVideos(path, len(source.records), config.on_bad_video == "skip", config.max_bad)
-
-
-def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping[str, Any]) -> MSN:
-    """The network, from pretrained weights unless a checkpoint, of this content, will fill it."""
-    torch.manual_seed(config.seed)
-    settings = config.model
-    resuming = checkpoint is not None
-    window = settings.motion_window
-    if checkpoint is not None and config.evaluate and window is None:
-        window = saved_model_settings(content, checkpoint)[1]
-    wants_pretrained = not resuming and config.tune_from is None
-    with distributed.main_first():
-        network = build_model(
-            settings.arch,
-            config.dataset.num_classes,
-            settings.num_segments,
-            config.pretrain if wants_pretrained else "none",
-            dropout=settings.dropout,
-            consensus=settings.consensus,
-            motion=settings.motion,
-            motion_window=window,
-        )
-    if config.tune_from is not None and not resuming:
-        left_out = tune_from(network, config.tune_from)
-        get_logger().info("tuning from %s; left out: %s", config.tune_from, ", ".join(left_out) or "nothing")
-    return network
 
 
 def _open_folders(config: TrainConfig) -> BinaryIO:

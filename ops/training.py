@@ -1,45 +1,43 @@
-"""Training: one epoch, validation, and the run around them.
+"""Training: a step, an epoch, and the run around them.
 
 N videos a batch, T segments, K classes. A step is one update of the weights, from ``accumulate`` batches a process.
 Everything random follows from (seed, epoch, step, rank) or (seed, epoch, video), so a run that stops anywhere and
 resumes draws what it would have drawn.
 """
 
-import math
 from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from ops import distributed
-from ops.dataset import TestVideos, TrainClips
+from ops.dataset import TrainClips
 from ops.errors import InputError, Stopped
 from ops.interruption import StopRequest
-from ops.loaders import Batch, ClipLoader, train_loader, validation_loader
+from ops.loaders import Batch, ClipLoader, train_loader
 from ops.logger import get_logger, show_bars
-from ops.measurement import Checkpoint, Measurement, motion_name
+from ops.losses import clip_loss
+from ops.measurement import Checkpoint
 from ops.metrics import score_means, score_sums
 from ops.optim import hold_batch_statistics, set_learning_rate
 from ops.precision import autocast
 from ops.progress import Clock, duration
 from ops.run_folder import LAST, epoch_name
-from ops.run_state import Evaluation, TrainingRun
+from ops.run_state import TrainingRun
 from ops.sampling import FrameSampler
 from ops.scalars import ScalarWriter
-from ops.transforms import TestTransform, TrainTransform, test_scale
-
-LOSSES = {"nll": F.cross_entropy}
+from ops.transforms import TrainTransform
+from ops.validation import open_validation, validate
 
 
 def fit(run: TrainingRun) -> None:
     """Train to the last epoch; validate and save on the way."""
     config, position, log = run.config, run.position, get_logger()
     loader = train_loader(_train_clips(run), run.sampler, config.workers, run.device, config.clip_timeout)
-    val_loader = _validation_loader(run)
+    val_loader = open_validation(run)
     network = distributed.wrap(run.model, run.device)
     log.info(
         "training on %s %s (%d videos, %d classes): %d steps an epoch of %d videos "
@@ -144,7 +142,7 @@ def train_step(run: TrainingRun, network: nn.Module, batches: Iterator[Batch], c
         run.train_bad.add(batch.broken)
         if len(batch.videos) < config.batch_size:
             raise InputError(batch.broken[-1].reason)
-        clips, labels = _to_device(batch, run.device)
+        clips, labels = batch.to(run.device)
         clock.data_ready()
         with distributed.gradients_synced(network, when=number == config.accumulate):
             with autocast(run.device, config.amp):
@@ -175,75 +173,6 @@ def finish_epoch(run: TrainingRun, loader: ClipLoader, writer: ScalarWriter | No
     position.epoch, position.step = epoch, 0
 
 
-def clip_loss(logits: Tensor, labels: Tensor, loss_type: str) -> Tensor:
-    """Loss of logits (N, K); logits that kept their segments (N, T, K) are each held against the clip's label."""
-    if logits.dim() == 3:
-        labels = labels[:, None].expand(logits.shape[:2]).flatten()  # (N*T,)
-        logits = logits.flatten(0, 1)  # (N*T, K)
-    return LOSSES[loss_type](logits.float(), labels)
-
-
-def evaluate(state: Evaluation) -> dict[str, float]:
-    """Validate the checkpoint that was loaded."""
-    return validate(state, _validation_loader(state))
-
-
-@torch.inference_mode()
-def validate(state: Evaluation, loader: ClipLoader, stop: StopRequest | None = None) -> dict[str, float]:
-    """Every video of the validation list once, one centre crop of one clip; returns loss, top1 and top5.
-
-    Broken videos that are skipped do not count; how many videos did stands beside the accuracy.
-
-    Raises:
-        Stopped: ``stop`` was asked for.
-    """
-    config, device = state.config, state.device
-    state.model.eval()
-    sums = torch.zeros(4, dtype=torch.float64, device=device)
-    total, hidden = len(loader), not show_bars()
-    longest = math.ceil(len(state.val_source.records) / (config.batch_size * distributed.world_size()))
-    bar = tqdm(total=total, desc="validation", unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
-    with bar, loader.guard():
-        for batch in loader if stop is None else stop.checking(loader, longest):
-            state.val_bad.add(batch.broken)
-            if batch.videos:
-                clips, labels = _to_device(batch, device)
-                with autocast(device, config.amp):
-                    logits = state.model(clips)
-                sums += score_sums(logits, labels, clip_loss(logits, labels, config.loss_type))
-            bar.update()
-    state.val_bad.gather()
-    totals = distributed.sum_over_processes(sums.tolist(), device)
-    if totals[3] == 0:
-        raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
-    results = score_means(totals)
-    if not math.isfinite(results["loss"]):
-        raise InputError(
-            f"{config.dataset.val_list}: expected a finite loss of {state.measured.file}, got {results['loss']}"
-        )
-    measurement = Measurement(
-        dataset=config.dataset.name,
-        video_list=config.dataset.val_list.name,
-        num_videos=len(state.val_source.records),
-        scored_videos=int(totals[3]),
-        segments=(config.model.num_segments,),
-        motion=(motion_name(state.model.backbone.motion_modules),),
-        motion_windows=(state.model.backbone.motion_window,),
-        crops=1,
-        clips=1,
-        sampling="dense even" if config.dense_sample else "even",
-        scale=test_scale(config.input_size),
-        size=config.input_size,
-        checkpoints=(state.measured,),
-        amp=config.amp,
-    )
-    get_logger().info(
-        "validation: loss %.4f, top-1 %.2f %%, top-5 %.2f %%   [%s]",
-        results["loss"], results["top1"], results["top5"], measurement.line(),
-    )  # fmt: skip
-    return results
-
-
 def _train_clips(run: TrainingRun) -> TrainClips:
     config = run.config
     transform = TrainTransform(config.input_size, config.dataset.mirror_labels())
@@ -252,29 +181,10 @@ def _train_clips(run: TrainingRun) -> TrainClips:
     return TrainClips(run.train_source, config.model.num_segments, sampler, transform, config.seed, substitute)
 
 
-def _validation_loader(state: Evaluation) -> ClipLoader:
-    config = state.config
-    dataset = TestVideos(
-        state.val_source,
-        (config.model.num_segments,),
-        FrameSampler(config.dense_sample),
-        TestTransform(test_scale(config.input_size), config.input_size, 1),
-    )
-    rank, world_size = distributed.rank(), distributed.world_size()
-    return validation_loader(
-        dataset, config.batch_size, config.workers, state.device, rank, world_size, config.clip_timeout
-    )
-
-
 def _seed_step(seed: int, epoch: int, step: int) -> None:
     """Seed this process's dropout for one step, so that a resumed run needs no random states."""
     words = np.random.SeedSequence((seed, epoch, step, distributed.rank())).generate_state(1, np.uint64)
     torch.manual_seed(int(words[0]))
-
-
-def _to_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    assert batch.pixels is not None
-    return batch.pixels.to(device, non_blocking=True), batch.labels.to(device, non_blocking=True)
 
 
 def _report(run: TrainingRun, results: dict[str, float], clock: Clock, writer: ScalarWriter | None) -> None:

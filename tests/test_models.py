@@ -17,7 +17,7 @@ from ops.motion import DSME, TemporalShift
 from ops.msn_net import ARCHS, MotionBasicBlock, MotionBottleneck, MSNResNet, motion_weight
 from ops.options import parse_train
 from ops.reference_checkpoint import convert_reference
-from ops.run_state import build_network
+from ops.validation import build_network
 from tests.golden_weights import fill, relative_error
 from tests.oracle.msn_oracle import MSNOracle
 

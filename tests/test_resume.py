@@ -148,7 +148,7 @@ class TestKilled:
             assert status == -signal.SIGKILL, output
             assert "Traceback" not in output
             calls = output.rpartition("\nat ")[2].split()
-            phases = ("training.train_step", "training.validate", "run_folder.write_run")
+            phases = ("training.train_step", "validation.validate", "run_folder.write_run")
             inside[next((phase for phase in phases if phase in calls), "between")] += 1
         print("killed inside", dict(inside))
         runs.whole("random", *options, "--resume", "auto")
