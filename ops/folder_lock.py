@@ -6,7 +6,7 @@ A POSIX record lock ends with its process, however that ends, and data workers d
 import errno
 import fcntl
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from ops.errors import InputError
 
@@ -21,14 +21,22 @@ def hold(path: Path) -> BinaryIO:
         file = path.open("ab")
     except OSError as error:
         raise InputError(f"{path.parent}: expected a folder to write to, got {error.strerror}") from None
+    if not try_lock(file):
+        file.close()
+        raise InputError(f"{path.parent}: expected no other run in this folder, got one that is running")
+    return file
+
+
+def try_lock(file: IO) -> bool:
+    """Lock a file that is open for writing, for this process, until it closes the file; whether no other holds it.
+
+    On a file system without locks nobody ever does: one run at a time is up to the user there.
+    """
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            file.close()
-            raise InputError(f"{path.parent}: expected no other run in this folder, got one that is running") from None
-        # A file system without locks: one run at a time is up to the user there.
-    return file
+        return error.errno not in (errno.EACCES, errno.EAGAIN)
+    return True
 
 
 def release(lock: BinaryIO) -> None:

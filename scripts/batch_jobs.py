@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -24,6 +23,7 @@ from output_items import FinishItem, Item, WriteOutput, Written
 from worker_pool import Done, Failure, run_tasks
 
 from ops.errors import InputError
+from ops.folder_lock import try_lock
 
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts", ".ogv")
@@ -167,10 +167,8 @@ def claimed_folder(out: Path, tool: str, settings: dict[str, Any]) -> Iterator[N
     except OSError as error:
         raise InputError(f"{out}: expected a folder that can be written to, got {error.strerror}") from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{out}: expected no other run in this folder, got one that holds {path.name}") from None
+        if not try_lock(file):
+            raise InputError(f"{out}: expected no other run in this folder, got one that holds {path.name}")
         file.seek(0)
         text = file.read()
         if not text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Any
 from media_check import Facts, Medium, Problem
 
 from ops.errors import InputError
+from ops.folder_lock import try_lock
 
 
 class Journal:
@@ -30,11 +30,9 @@ class Journal:
             self.file = path.open("a+", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{path.parent}: expected a folder to write to, got {error.strerror} (--report)") from None
-        try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(self.file):
             self.file.close()
-            raise InputError(f"{path.parent}: expected no other check in this folder, got one (--report)") from None
+            raise InputError(f"{path.parent}: expected no other check in this folder, got one (--report)")
         self.known = self._read(settings)
 
     def _read(self, settings: dict[str, Any]) -> dict[str, tuple[list[int], Facts]]:

@@ -1,5 +1,7 @@
 """One run at a time in a folder: held against other processes, given back when the holder ends."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -45,6 +47,13 @@ class TestHold:
         first, second = hold(tmp_path / ".lock"), hold(tmp_path / ".lock")
         first.close()
         second.close()
+
+    def test_a_file_system_without_locks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(fcntl, "lockf", refuse)
+        hold(tmp_path / ".lock").close()
 
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="nowhere: expected a folder to write to"):
