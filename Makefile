@@ -31,7 +31,7 @@ DEMO_TEST := motion --archs $(DEMO_ARCH) --weights $(DEMO_MODELS)/best.pth.tar -
 demo: .venv/installed
 	$(BIN)/python scripts/render_motion.py --out data/motion
 	$(BIN)/python main.py motion RGB --arch $(DEMO_ARCH) --num_segments $(DEMO_SEGMENTS) --input_size $(DEMO_SIZE) \
-		--motion $(DEMO_MOTION) --suffix $(DEMO_SUFFIX) --pretrain none --resume auto --epochs 5 -b 8 -j 2 --lr 0.007 \
+		--motion $(DEMO_MOTION) --suffix $(DEMO_SUFFIX) --pretrain none --resume auto --epochs 7 -b 8 -j 2 --lr 0.007 \
 		--lr_scheduler cosine --warmup_epoch 0.5 --warmup_multiplier 10 --dropout 0 --wd 5e-4 --gd 20 --npb --print-freq 25
 	$(BIN)/python test_models_center_crop.py $(DEMO_TEST) --output_dir $(DEMO_RESULTS)/center
 	$(BIN)/python test_models_three_crops.py $(DEMO_TEST) --clip_index all --output_dir $(DEMO_RESULTS)/three_crops

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from annotation_files import Annotations, Sample
 from annotation_lines import check_class_name
-from batch_jobs import VIDEO_SUFFIXES
+from batch_plan import VIDEO_SUFFIXES
 from media_index import IMAGE_SUFFIXES, Medium
 
 from ops.errors import InputError

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from annotation_files import Sample, comparable
-from batch_jobs import find_videos
+from batch_plan import find_videos
 from command_line import progress_bar
 from worker_pool import Failure
 
