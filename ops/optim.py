@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -53,6 +53,14 @@ def load_optimizer(optimizer: SGD, state: dict[str, Any]) -> None:
     if [len(g["params"]) for g in now] != [len(g["params"]) for g in state["param_groups"]]:
         raise ValueError(f"{len(state['param_groups'])} groups of other sizes")
     optimizer.load_state_dict({**state, "param_groups": now})
+    for parameter, values in optimizer.state.items():
+        buffer = values.get("momentum_buffer")
+        if buffer is None:
+            continue
+        if not isinstance(buffer, Tensor) or buffer.shape != parameter.shape:
+            raise ValueError(f"no momentum for a parameter {tuple(parameter.shape)}")
+        # The fused step pairs values by where they lie in memory, which --channels_last changes.
+        values["momentum_buffer"] = torch.empty_like(parameter, requires_grad=False).copy_(buffer)
 
 
 def set_learning_rate(optimizer: SGD, lr: float) -> None:

@@ -1,5 +1,6 @@
 """Parameter groups, SGD against its formula, and frozen BatchNorms, on a small network with every kind of module."""
 
+import copy
 from collections import Counter
 
 import pytest
@@ -8,8 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ops.deform_conv import DeformConv2d
-from ops.models import MSN, build_model
-from ops.optim import build_optimizer, freeze_batch_norms, hold_batch_statistics, parameter_groups, set_learning_rate
+from ops.models import MSN, build_model, use_channels_last
+from ops.optim import (
+    build_optimizer,
+    freeze_batch_norms,
+    hold_batch_statistics,
+    load_optimizer,
+    parameter_groups,
+    set_learning_rate,
+)
 
 LR, MOMENTUM, DECAY = 0.02, 0.9, 5e-4
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -119,6 +127,38 @@ class TestSteps:
         rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
         expected = {"weight": 0.3, "bias": 0.6, "batch_norm": 0.3, "head_weight": 1.5, "head_bias": 3.0}
         assert rates == pytest.approx(expected)
+
+
+class TestLoadOptimizer:
+    @pytest.mark.parametrize(("saved_last", "last"), [(False, True), (True, False), (True, True)])
+    def test_another_memory_format(self, model: MSN, saved_last: bool, last: bool) -> None:
+        """A run that goes on with or without --channels_last takes the steps that it would have taken."""
+        if saved_last:
+            use_channels_last(model)
+        optimizer = build_optimizer(model, "single", LR, MOMENTUM, DECAY)
+        backward(model)
+        optimizer.step()
+        resumed = build_model("resnet10", 5, 2, dropout=0.0)
+        if last:
+            use_channels_last(resumed)
+        resumed.load_state_dict(model.state_dict())
+        again = build_optimizer(resumed, "single", LR, MOMENTUM, DECAY)
+        load_optimizer(again, copy.deepcopy(optimizer.state_dict()))
+        for network, its in ((model, optimizer), (resumed, again)):
+            backward(network, seed=1)
+            assert all(p.grad is not None and p.grad.stride() == p.stride() for p in network.parameters())
+            its.step()
+        expected = values(model)
+        for name, parameter in resumed.named_parameters():
+            torch.testing.assert_close(parameter.detach(), expected[name], rtol=1e-4, atol=1e-5, msg=name)
+
+    @pytest.mark.parametrize("buffer", [torch.zeros(()), torch.zeros(1, 1), 3])
+    def test_momentum_of_other_parameters(self, model: MSN, buffer: object) -> None:
+        optimizer = build_optimizer(model, "single", LR, MOMENTUM, DECAY)
+        state = copy.deepcopy(optimizer.state_dict())
+        state["state"][0]["momentum_buffer"] = buffer
+        with pytest.raises(ValueError, match="no momentum for a parameter"):
+            load_optimizer(optimizer, state)
 
 
 class TestFreezeBatchNorms:
