@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -73,8 +74,8 @@ class Clip(NamedTuple):
 class TestVideo(NamedTuple):
     """Every view of one video.
 
-    frames (U, 3, H, W) uint8: the distinct frames, resized; places: for each number of segments, (clips, T, F)
-    indices into them; boxes: the crops.
+    frames (U, 3, H, W) uint8: the distinct frames, resized, channels innermost in memory; places: for each number of
+    segments, (clips, T, F) indices into them; boxes: the crops.
     """
 
     frames: Tensor
@@ -190,7 +191,8 @@ class TestVideos(Dataset):
             pixels, boxes = self.transform(from_images(frames))
             split = np.split(places, np.cumsum([i.size for i in indices])[:-1])
             shaped = tuple(p.reshape(i.shape) for p, i in zip(split, indices, strict=True))
-            return TestVideo(pixels.contiguous(), shaped, boxes, self.source.records[index].label, index)
+            pixels = pixels.contiguous(memory_format=torch.channels_last)  # as decoded: mostly nothing is copied
+            return TestVideo(pixels, shaped, boxes, self.source.records[index].label, index)
         except VideoError as error:
             return BrokenVideo(index, str(error))
         finally:
