@@ -67,14 +67,15 @@ class ClipWatch:
             thread.start()
         try:
             yield
-        except RuntimeError as error:  # of the loader, in whatever line of the main process the signal arrives
-            if "DataLoader worker (pid" not in str(error):  # an exception in a worker is "in DataLoader worker process"
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            message = str(error)
+            if isinstance(error, ConnectionError | EOFError) or message.startswith("Pin memory thread exited"):
+                # The worker ended while a clip was handed over, and without a failure that a signal would have told of.
+                ended = ", ".join(str(process) for process in self._ended_workers())
+                message = f"DataLoader worker (pid(s) {ended}) is gone: {message}"
+            elif "DataLoader worker (pid" not in message:  # an exception in a worker is "in DataLoader worker process"
                 raise
-            raise InputError(self._explain(str(error), late)) from None
-        except (ConnectionError, EOFError) as error:
-            # The worker ended while a clip was handed over, and without a failure that a signal would have told of.
-            ended = ", ".join(str(process) for process in self._ended_workers())
-            raise InputError(self._explain(f"DataLoader worker (pid(s) {ended}) is gone: {error}", late)) from None
+            raise InputError(self._explain(message, late)) from None
         finally:
             stop.set()
             if thread.is_alive():

@@ -7,17 +7,20 @@ alone.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from logging import INFO, WARNING
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
-from ops.errors import InputError
+from ops.errors import InputError, Stopped
 from ops.logger import get_logger
 
+PATIENCE = timedelta(hours=1)  # for other processes: one may write to a slow disk, or decode a long video
 Result = TypeVar("Result")
-_host_group: Any = None  # for what no device knows; None: the default group
+_host_group: Any = None  # gloo, for what devices need not know: they would spin while they wait
 
 
 def world_size() -> int:
@@ -48,23 +51,34 @@ def _restarts() -> int:
 
 
 def pick_device(gpus: Sequence[int] | None) -> torch.device:
-    """This process's device: the local rank's entry of ``gpus`` (default: the local rank itself), else the CPU."""
+    """This process's device: the local rank's entry of ``gpus`` (default: the local rank itself), else the CPU.
+
+    Raises:
+        InputError: there are fewer GPUs than processes on this machine, or not the ones asked for.
+    """
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    processes = max(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), local_rank + 1)
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    asked = f"--gpus {' '.join(map(str, gpus))}: " if gpus else ""
     if available == 0:
-        if gpus:
-            get_logger().warning("--gpus %s: no GPU here, running on the CPU", " ".join(map(str, gpus)))
+        get_logger().log(WARNING if gpus else INFO, "%sno GPU here, running on the CPU", asked)
         return torch.device("cpu")
-    index = gpus[local_rank % len(gpus)] if gpus else local_rank
-    if index >= available:
-        raise InputError(f"expected a GPU below {available}, got {index} (--gpus, local rank {local_rank})")
-    torch.cuda.set_device(index)
-    return torch.device("cuda", index)
+    chosen = tuple(dict.fromkeys(gpus)) if gpus else tuple(range(available))
+    if len(chosen) < processes:
+        raise InputError(f"{asked}expected a GPU for each of {processes} processes on this machine, got {len(chosen)}")
+    for index in chosen[:processes]:
+        if index >= available:
+            raise InputError(f"{asked}expected a GPU below {available}, got {index}")
+    if gpus and len(chosen) > processes:
+        get_logger().warning("%sone GPU a process, so %d of them; torchrun starts more processes", asked, processes)
+    torch.cuda.set_device(chosen[local_rank])
+    get_logger().info("running on %s", torch.cuda.get_device_name(chosen[local_rank]))
+    return torch.device("cuda", chosen[local_rank])
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the launcher's processes (NCCL on GPUs, gloo on CPUs), and leave them at the end."""
+    """Join the launcher's processes (NCCL on GPUs, gloo on CPUs), and leave them at an end that all come to."""
     global _host_group
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
@@ -72,15 +86,16 @@ def process_group(device: torch.device) -> Iterator[None]:
     # torchrun keeps its store over restarts: without a name of their own, processes would find addresses of dead ones.
     store, own_rank, size = next(dist.rendezvous("env://"))
     store = dist.PrefixStore(f"restart_{_restarts()}", store)
-    if device.type == "cuda":
-        dist.init_process_group("nccl", store=store, rank=own_rank, world_size=size, device_id=device)
-        _host_group = dist.new_group(backend="gloo")
-    else:
-        dist.init_process_group("gloo", store=store, rank=own_rank, world_size=size)
+    backend, device_id = ("nccl", device) if device.type == "cuda" else ("gloo", None)
+    dist.init_process_group(backend, timeout=PATIENCE, store=store, rank=own_rank, world_size=size, device_id=device_id)
+    _host_group = dist.new_group(timeout=PATIENCE, backend="gloo")
     try:
         yield
-    finally:
+    except Stopped:
         dist.destroy_process_group()
+        raise
+    # After an error others may be amid a collective, for which NCCL would wait: the error is to be read first.
+    dist.destroy_process_group()
 
 
 def wrap(model: nn.Module, device: torch.device) -> nn.Module:
@@ -171,10 +186,10 @@ def from_main(item: Any) -> Any:
     if world_size() == 1:
         return item
     box = [item]
-    dist.broadcast_object_list(box, src=0)
+    dist.broadcast_object_list(box, src=0, group=_host_group)
     return box[0]
 
 
 def barrier() -> None:
     if world_size() > 1:
-        dist.barrier()
+        dist.barrier(group=_host_group)

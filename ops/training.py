@@ -114,15 +114,17 @@ def train_one_epoch(
             clock.start()
             stop.check()
             sums += train_step(run, network, batches, clock)
-            clock.stop()
             position.step += 1
+            reports = position.step % config.print_freq == 0 or position.step == steps
+            if reports:  # waits for the device, which may be steps behind: the time is the clock's to count
+                window = np.array(distributed.sum_over_processes(sums.tolist(), run.device))
+            clock.stop()
             bar.update()
             if config.save_every is not None and position.step % config.save_every == 0:
                 run.save()
-            if position.step % config.print_freq == 0 or position.step == steps:
+            if reports:
                 run.train_bad.gather()
                 run.check_updates()
-                window = np.array(distributed.sum_over_processes(sums.tolist(), run.device))
                 results = {**score_means(window), "lr": lr}
                 bar.set_postfix_str(f"loss {results['loss']:.4f}, top-1 {results['top1']:.1f} %", refresh=False)
                 _report(run, results, clock, writer)

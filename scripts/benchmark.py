@@ -159,6 +159,8 @@ def measure(args: argparse.Namespace) -> tuple[list[Comparison], dict[str, Any]]
         settings = (args.arch, args.segments, args.input_size, args.batch_size, args.device, args.amp)
         sides = (model_sides if args.what == "model" else train_sides)(settings, args.compile)
         comparison = alternate(Comparison(title, "oracle", "seconds"), sides, args.rounds, time.perf_counter)
+        sides.clear()  # their memory is what the next ones need
+        torch.cuda.empty_cache()
         extra = {"peak_memory_mb": peak_memory(settings, args.compile, args.threads)} if args.what == "train" else {}
         return [comparison], extra
     torch.set_num_threads(1)

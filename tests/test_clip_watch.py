@@ -2,6 +2,7 @@
 
 import faulthandler
 import gc
+import multiprocessing
 import os
 import signal
 import time
@@ -150,6 +151,31 @@ class TestWorkers:
             watch._slots[3 * worker : 3 * worker + 3] = [process, video, 1]
         with pytest.raises(InputError, match=r"^v5\.mp4, v7\.mp4: expected a clip"), watch.guard():
             raise RuntimeError("DataLoader worker (pid(s) 70, 72) exited unexpectedly")
+
+    @pytest.mark.parametrize(
+        "error",
+        [RuntimeError("Pin memory thread exited unexpectedly"), EOFError(), ConnectionResetError("reset")],
+        ids=repr,
+    )
+    def test_a_worker_that_ends_while_it_hands_over(self, error: Exception) -> None:
+        """The loader does not say which: it is the one that is no more."""
+        fork = multiprocessing.get_context("fork")
+        alive, gone = fork.Process(target=signal.pause), fork.Process(target=os.getpid)
+        alive.start()
+        gone.start()
+        gone.join()
+        watch = ClipWatch(2, 0, lambda video: f"v{video}.mp4")
+        for worker, (process, video) in enumerate([(alive.pid, 5), (gone.pid, 6)]):
+            watch._slots[3 * worker : 3 * worker + 3] = [process, video, 1]
+        try:
+            with (
+                pytest.raises(InputError, match=rf"^v6\.mp4: expected a clip, .*\b{gone.pid}\) is gone"),
+                watch.guard(),
+            ):
+                raise error
+        finally:
+            alive.kill()
+            alive.join()
 
     def test_without_workers_nothing_is_noted(self) -> None:
         watch = ClipWatch(0, 1, str)
