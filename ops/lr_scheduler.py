@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 SCHEDULES = ("step", "cosine")
 COSINE_FLOOR = 1e-5
+ROUNDING = 1e-6  # of iterations: 1.1 epochs of 100 are a little more than 110
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class LRSchedule:
         if it < warmup_iters:
             m = self.warmup_multiplier
             return self.base_lr / m * ((m - 1) * it / warmup_iters + 1)
-        s = it - warmup_iters
-        if self.kind == "step":
-            passed = sum((m - self.warmup_epochs) * self.iters_per_epoch <= s for m in self.milestones)
+        if self.kind == "step":  # (m - W) n <= s
+            passed = sum(m * self.iters_per_epoch <= it + ROUNDING for m in self.milestones)
             return self.base_lr * self.gamma**passed
+        s = it - warmup_iters
         span = (self.epochs - self.warmup_epochs) * self.iters_per_epoch
         return COSINE_FLOOR + (self.base_lr - COSINE_FLOOR) / 2 * (1 + math.cos(math.pi * s / span))

@@ -77,6 +77,7 @@ class MSN(nn.Module):
             segments = (segments - self.image_mean) / self.image_std
         features = self.pool(self.backbone(segments)).flatten(1)  # (N*T, features)
         logits = self.head(self.dropout(features)).unflatten(0, (-1, self.num_segments))  # (N, T, K)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a mean in bf16 would make ties
         return logits.mean(dim=1) if self.consensus == "avg" else logits
 
     def _check_shape(self, clips: Tensor) -> None:

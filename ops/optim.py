@@ -53,14 +53,15 @@ def load_optimizer(optimizer: SGD, state: dict[str, Any]) -> None:
     if [len(g["params"]) for g in now] != [len(g["params"]) for g in state["param_groups"]]:
         raise ValueError(f"{len(state['param_groups'])} groups of other sizes")
     optimizer.load_state_dict({**state, "param_groups": now})
-    for parameter, values in optimizer.state.items():
-        buffer = values.get("momentum_buffer")
-        if buffer is None:
-            continue
+    for parameter in (p for group in optimizer.param_groups for p in group["params"] if group["momentum"]):
+        buffer = optimizer.state[parameter].get("momentum_buffer")
+        if buffer is None:  # of a run without momentum; undefined, if the first step is held back
+            buffer = torch.zeros_like(parameter)
         if not isinstance(buffer, Tensor) or buffer.shape != parameter.shape:
             raise ValueError(f"no momentum for a parameter {tuple(parameter.shape)}")
         # The fused step pairs values by where they lie in memory, which --channels_last changes.
-        values["momentum_buffer"] = torch.empty_like(parameter, requires_grad=False).copy_(buffer)
+        laid_out = torch.empty_like(parameter, requires_grad=False).copy_(buffer)
+        optimizer.state[parameter]["momentum_buffer"] = laid_out
 
 
 def set_learning_rate(optimizer: SGD, lr: float) -> None:

@@ -115,6 +115,8 @@ class TrainingRun(Evaluation):
         )
         went_on = distributed.is_restart() and path.parent == config.model_dir and epoch >= (config.start_epoch or 0)
         if config.start_epoch is not None and not went_on:
+            if (config.start_epoch, 0) != (epoch, step):  # epochs of another course than the one with the best so far
+                self.position.best_top1 = self.position.best_epoch = None
             self.position.epoch, self.position.step = config.start_epoch, 0
         if not (config.resume == "auto" or distributed.is_restart()) or config.start_epoch is not None:
             place = (self.position.epoch, self.position.step)

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import json
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -39,10 +40,12 @@ class ScoreOutput:
         self.measurement = measurement
         self.names = [record.path for record in source.records]
         self.labels = [record.label for record in source.records]
+        self.data = _pictures_of(source)
         key = {
             "measurement": measurement.to_dict(),
             "clips": list(config.clips),
             "videos": hashlib.sha256("\n".join(self.names).encode()).hexdigest(),
+            "data": self.data,
         }
         name = f"clips_{config.clips[0]}_to_{config.clips[-1]}"
         shape = (len(config.clips) * config.num_crops, config.dataset.num_classes)
@@ -80,7 +83,7 @@ class ScoreOutput:
                 f"continue it or --overwrite to start over"
             )
         for path in self._paths():
-            if path.exists() and measured_videos(path, self.measurement) is None:
+            if path.exists() and measured_videos(path, self.measurement, self.data) is None:
                 raise InputError(
                     f"{path}: expected no scores of other settings, got some; choose another --output_dir or pass "
                     f"--overwrite"
@@ -105,7 +108,7 @@ class ScoreOutput:
         wanted = set(self.names)
         paths = self._paths()
         for path in paths:
-            videos = measured_videos(path, self.measurement) if path.is_file() else None
+            videos = measured_videos(path, self.measurement, self.data) if path.is_file() else None
             if videos is None or not wanted.issuperset(videos):
                 return False
             if len(videos) < len(self.names) and config.on_bad_video == "error":
@@ -130,7 +133,7 @@ class ScoreOutput:
         measurement = replace(self.measurement, scored_videos=len(scored))
         for view in range(scores.shape[1]):
             clip, crop = config.clips[view // config.num_crops], view % config.num_crops
-            write_view(config.output_dir, clip, crop, scores[:, view], labels, names, measurement)
+            write_view(config.output_dir, clip, crop, scores[:, view], labels, names, measurement, self.data)
         self.journal.remove()
         probabilities = sum(softmax(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
         if config.csv_file is not None:
@@ -140,6 +143,14 @@ class ScoreOutput:
         log = get_logger()
         log.info("top-1 %.2f %%, top-5 %.2f %%   [%s; %s]", top1, top5, measurement.line(), clips)
         log.info("scores: %s", config.output_dir)
+
+
+def _pictures_of(source: VideoSource) -> str:
+    """A digest of all that decides which pictures the names of a list mean, whatever their order."""
+    spec = source.spec
+    pictures = sorted((record.path, record.num_frames) for record in source.records)
+    told = json.dumps([str(spec.root.resolve()), spec.storage, spec.image_tmpl, pictures])
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _check_can_be_written(path: Path) -> None:

@@ -46,12 +46,12 @@ class View:
 
 def write_view(
     folder: Path, clip: int, crop: int, scores: np.ndarray, labels: Sequence[int], videos: Sequence[str],
-    measurement: Measurement,
+    measurement: Measurement, data: str | None = None,
 ) -> None:  # fmt: skip
-    """Write a view's pickle and what goes beside it; scores (N, classes)."""
+    """Write a view's pickle and what goes beside it; scores (N, classes); ``data`` tells pictures from others."""
     rows = [[row[None].astype(np.float32), int(label)] for row, label in zip(scores, labels, strict=True)]
     path = view_path(folder, clip, crop)
-    beside = {"clip": clip, "crop": crop, "measurement": measurement.to_dict(), "videos": list(videos)}
+    beside = {"clip": clip, "crop": crop, "measurement": measurement.to_dict(), "data": data, "videos": list(videos)}
     write_atomically(path, pickle.dumps(rows, protocol=4))
     write_atomically(path.with_suffix(".json"), (json.dumps(beside, indent=1) + "\n").encode())
 
@@ -136,13 +136,13 @@ def _read_beside(path: Path, num_videos: int) -> tuple[tuple[str, ...] | None, M
     return videos, measurement
 
 
-def measured_videos(path: Path, measurement: Measurement) -> tuple[str, ...] | None:
+def measured_videos(path: Path, measurement: Measurement, data: str | None = None) -> tuple[str, ...] | None:
     """The videos of a score file that was measured like this, broken ones left out or not; None for any other."""
     try:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         measured = Measurement.from_dict(beside["measurement"])
         same = replace(measured, scored_videos=measurement.scored_videos) == measurement
-        return tuple(map(str, beside["videos"])) if same else None
+        return tuple(map(str, beside["videos"])) if same and beside.get("data") == data else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -104,6 +104,15 @@ class TestTraining:
         assert "1 epochs and 0 steps done" in output
         assert differing(models / "last.pth.tar", trained_folder / "checkpoint" / RUN / "last.pth.tar") == []
 
+    def test_another_course_has_a_best_of_its_own(self, trained_folder):
+        checkpoint = torch.load(trained_folder / "checkpoint" / RUN / "2_epoch_ckpt.pth.tar", weights_only=True)
+        checkpoint["position"] |= {"best_top1": 99.9, "best_epoch": 1}
+        torch.save(checkpoint, trained_folder / "good.pth.tar")
+        arguments = (*SMALL_TRAINING, "--resume", "good.pth.tar", "--start-epoch", "0", "--epochs", "1")
+        output = succeeded(run_script("main.py", "motion", "RGB", *arguments, "--suffix", "anew", cwd=trained_folder))
+        best = torch.load(trained_folder / "checkpoint" / f"{RUN}_anew" / "best.pth.tar", weights_only=True)["position"]
+        assert f"top-1 {best['best_top1']:.2f} %" in output.split("validation: ")[1] and best["best_epoch"] == 1
+
     def test_tunes_from_a_checkpoint_with_another_head(self, trained_folder):
         (trained_folder / "two_classes.txt").write_text("00000.mp4 0\n00001.mp4 1\n" * 2)
         arguments = (
@@ -224,6 +233,11 @@ class TestTestScripts:
         assert other.returncode == 2 and "--overwrite" in other.stderr and other.stderr.count("\n") == 1
         other = run_script(*again, "--csv_file", "nowhere/top.csv", cwd=trained_folder)
         assert other.returncode == 2 and "nowhere" in other.stderr and other.stderr.count("\n") == 1
+        (trained_folder / "elsewhere").mkdir()
+        for name in ("val_videos.txt", "classes.txt", "videos"):
+            (trained_folder / "elsewhere" / name).symlink_to(trained_folder / "data/motion" / name)
+        other = run_script(*again, "--root_path", "elsewhere", cwd=trained_folder)
+        assert other.returncode == 2 and "--overwrite" in other.stderr and other.stderr.count("\n") == 1
         output = succeeded(run_script(*again, cwd=trained_folder))
         assert "nothing to score: kept has these scores" in output
         assert (trained_folder / "kept" / "0_crop0.pkl").read_bytes() == before

@@ -46,6 +46,13 @@ class TestLRSchedule:
         assert schedule.lr(49) == 1.0
         assert schedule.lr(50) == 0.5
 
+    @pytest.mark.parametrize(
+        ("milestone", "n", "warmup", "first"), [(1.1, 100, 0, 110), (3, 7, 0.3, 21), (1, 1000, 0.7, 1000)]
+    )
+    def test_milestones_are_not_late_by_rounding(self, milestone: float, n: int, warmup: float, first: int) -> None:
+        schedule = LRSchedule("step", 1.0, 9, n, (milestone,), 0.5, warmup, 10)
+        assert (schedule.lr(first - 1), schedule.lr(first)) == (1.0, 0.5)
+
     def test_warmup_is_linear_from_a_fraction_to_the_whole(self) -> None:
         schedule = LRSchedule("cosine", 0.5, 10, 20, warmup_epochs=2, warmup_multiplier=50)
         rates = [schedule.lr(it) for it in range(41)]

@@ -255,6 +255,13 @@ class TestResults:
         assert torch.equal(model.eval()(_clips(1, 2)), model(_clips(1, 2)))
 
 
+class TestMixedPrecision:
+    def test_scores_of_a_clip_are_not_rounded_to_bf16(self, small: MSN) -> None:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            scores = small(_clips(2, small.num_segments))
+        assert scores.dtype == torch.float32 and not torch.equal(scores, scores.bfloat16().float())
+
+
 class TestAgainstTorchvision:
     @pytest.mark.parametrize("arch", ["resnet18", "resnet50"])
     def test_without_motion_it_is_a_resnet_on_middle_frames(self, arch, tmp_path):

@@ -152,6 +152,14 @@ class TestLoadOptimizer:
         for name, parameter in resumed.named_parameters():
             torch.testing.assert_close(parameter.detach(), expected[name], rtol=1e-4, atol=1e-5, msg=name)
 
+    def test_a_run_without_momentum_goes_on_with_it(self, model: MSN) -> None:
+        """A first step that is held back must not leave momentum to what the memory held before."""
+        saved = copy.deepcopy(build_optimizer(model, "single", LR, 0, DECAY).state_dict())
+        optimizer = build_optimizer(model, "single", LR, MOMENTUM, DECAY)
+        load_optimizer(optimizer, saved)
+        for parameter in model.parameters():
+            assert not optimizer.state[parameter]["momentum_buffer"].any()
+
     @pytest.mark.parametrize("buffer", [torch.zeros(()), torch.zeros(1, 1), 3])
     def test_momentum_of_other_parameters(self, model: MSN, buffer: object) -> None:
         optimizer = build_optimizer(model, "single", LR, MOMENTUM, DECAY)
