@@ -4,13 +4,9 @@ python main.py motion RGB --arch resnet10 --num_segments 4 --input_size 64 --pre
 torchrun --nproc_per_node=2 main.py something RGB --arch resnet50 --num_segments 8 --gd 20 --batch-size 8
 """
 
-from ops import distributed
-from ops.errors import run_script
-from ops.logger import setup_logger
-from ops.options import parse_train
-from ops.run_state import TrainingRun
-from ops.training import fit
-from ops.validation import Evaluation, evaluate
+from ops.runtime import distributed, run_script, setup_logger
+from ops.settings import parse_train
+from ops.training import Evaluation, TrainingRun, evaluate, fit
 
 
 def main() -> None:

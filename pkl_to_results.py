@@ -3,9 +3,9 @@
 python pkl_to_results.py --num_clips 10 --test_crops 3 --output_dir results
 """
 
-from ops.errors import run_script
-from ops.options import parse_results
-from ops.results import compute_results, load_class_names, report, write_results
+from ops.evaluation import compute_results, load_class_names, report, write_results
+from ops.runtime import run_script
+from ops.settings import parse_results
 
 
 def main() -> None:

@@ -3,11 +3,9 @@
 python test_models_three_crops.py kinetics --weights best.pth.tar --full_res --clip_index all --output_dir results
 """
 
-from ops import distributed
-from ops.errors import run_script
-from ops.logger import setup_logger
-from ops.options import TestScript, parse_test
-from ops.testing import score_views
+from ops.evaluation import score_views
+from ops.runtime import distributed, run_script, setup_logger
+from ops.settings import TestScript, parse_test
 
 SCRIPT = TestScript(
     "test_models_three_crops.py",

@@ -1,4 +1,6 @@
 """Motion-Sensitive Network: data, model, training and testing.
 
-Modules are ordered in floors; each imports only from lower ones (tests/test_layout.py holds the table).
+Each package is a wing; it imports only from the wings above it in this order (tests/test_layout.py holds it):
+runtime, video, data, checkpoints, models, settings, evaluation, training, inference, export, preparation, motion_set,
+visual, benchmark.
 """

@@ -25,15 +25,22 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from benchmark_loading import loader_sides, loader_sizes, many_view_sides  # noqa: E402
-from benchmark_network import model_sides, peak_memory, train_sides  # noqa: E402
-from benchmark_scores import score_views  # noqa: E402
-
-from ops.atomic_file import write_atomically  # noqa: E402
-from ops.config import require  # noqa: E402
-from ops.errors import InputError, run_script  # noqa: E402
-from ops.video_errors import VideoError  # noqa: E402
-from ops.video_reader import open_video  # noqa: E402
+from ops.benchmark import (  # noqa: E402  # noqa: E402
+    loader_sides,
+    loader_sizes,
+    many_view_sides,
+    model_sides,
+    peak_memory,
+    score_views,
+    train_sides,
+)
+from ops.runtime import (  # noqa: E402
+    InputError,
+    require,
+    run_script,
+    write_atomically,
+)
+from ops.video import VideoError, open_video  # noqa: E402
 
 Clock = Callable[[], float]
 

@@ -22,17 +22,26 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
-import check_reports
-from check_journal import Journal
-from command_line import SHOWN, OneLineParser, number_type, plural, print_any_name, processors, progress_bar
-from dataset_arguments import add_source_arguments, resolve_sources
-from list_check import Finding, VideoList, find_problems, media_of, read_entries, same_size
-from media_check import Facts, Inspect, Medium, Problem, digest
-from worker_pool import Done, run_tasks
-
-from ops.dataset_config import DatasetSpec
-from ops.errors import InputError, run_script
-from ops.video_reader import choose_decoder
+from ops.data import DatasetSpec
+from ops.preparation.checking import reports as check_reports
+from ops.preparation.checking.journal import Journal
+from ops.preparation.checking.list_check import Finding, VideoList, find_problems, media_of, read_entries, same_size
+from ops.preparation.checking.media_check import Facts, Inspect, Medium, Problem, digest
+from ops.runtime import (
+    SHOWN,
+    Done,
+    InputError,
+    OneLineParser,
+    number_type,
+    plural,
+    print_any_name,
+    processors,
+    progress_bar,
+    run_script,
+    run_tasks,
+)
+from ops.settings import add_source_arguments, resolve_sources
+from ops.video import choose_decoder
 
 JOURNAL = ".check_dataset.jsonl"
 

@@ -20,11 +20,17 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
-from ops.checkpoint import compare_keys, load_state_dict, read_checkpoint, write_checkpoint
-from ops.errors import InputError, run_script
-from ops.models import build_model
-from ops.msn_net import ARCHS
-from ops.reference_checkpoint import Conversion, convert_reference, is_reference
+from ops.checkpoints import (
+    Conversion,
+    compare_keys,
+    convert_reference,
+    is_reference,
+    load_state_dict,
+    read_checkpoint,
+    write_checkpoint,
+)
+from ops.models import ARCHS, build_model
+from ops.runtime import InputError, run_script
 
 KEPT = ("arch", "epoch", "best_prec1")
 

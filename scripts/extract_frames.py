@@ -22,12 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from an
 
 import av
 from av.video.reformatter import Colorspace
-from batch_jobs import Batch, add_batch_options
-from command_line import OneLineParser, number_type
-from video_input import Scaler, VideoReader, scaled_size, seconds
 
-from ops.dataset_config import DEFAULT_TEMPLATE, check_template
-from ops.errors import InputError, run_script
+from ops.data import DEFAULT_TEMPLATE, check_template
+from ops.preparation.jobs.batch_jobs import Batch, add_batch_options
+from ops.preparation.jobs.video_input import Scaler, VideoReader, scaled_size, seconds
+from ops.runtime import InputError, OneLineParser, number_type, run_script
 
 
 @dataclass(frozen=True)

@@ -31,15 +31,23 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
-from annotation_files import SEVERAL, SINGLE, Annotations
-from annotation_lines import is_text
-from class_folders import annotate_folders, storage_of
-from command_line import SHOWN, OneLineParser, number_type, plural, print_any_name, processors, show
-from media_index import FolderIndex, Listing, MediaIndex, Medium, find_media, list_prefix
-
-from ops.atomic_file import write_atomically
-from ops.dataset_config import BUILT_IN, DEFAULT_TEMPLATE, STORAGES, check_template
-from ops.errors import InputError, run_script
+from ops.data import BUILT_IN, DEFAULT_TEMPLATE, STORAGES, check_template
+from ops.preparation.annotations.class_folders import annotate_folders, storage_of
+from ops.preparation.annotations.files import SEVERAL, SINGLE, Annotations
+from ops.preparation.annotations.lines import is_text
+from ops.preparation.annotations.media_index import FolderIndex, Listing, MediaIndex, Medium, find_media, list_prefix
+from ops.runtime import (
+    SHOWN,
+    InputError,
+    OneLineParser,
+    number_type,
+    plural,
+    print_any_name,
+    processors,
+    run_script,
+    show,
+    write_atomically,
+)
 
 
 def toml_text(values: Mapping[str, Any]) -> str:

@@ -12,9 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
-from command_line import OneLineParser, plural
-
-from ops.errors import InputError, run_script
+from ops.runtime import InputError, OneLineParser, plural, run_script
 
 KEYS = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "mean class accuracy"}
 

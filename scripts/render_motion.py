@@ -28,14 +28,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
 import numpy as np
-from command_line import OneLineParser
-from motion_clips import SPLITS, Clip, RenderConfig
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
-from worker_pool import Failure, attempt, run_tasks
 
-from ops.atomic_file import write_atomically
-from ops.errors import InputError, run_script
+from ops.motion_set import SPLITS, Clip, RenderConfig
+from ops.runtime import Failure, InputError, OneLineParser, attempt, run_script, run_tasks, write_atomically
 
 HELP = {
     "out": "folder of the data set",

@@ -22,11 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from an
 
 import av
 from av.video.frame import PictureType
-from batch_jobs import Batch, add_batch_options
-from command_line import OneLineParser, number_type
-from video_input import Scaler, VideoError, VideoReader, scaled_size, seconds
 
-from ops.errors import run_script
+from ops.preparation.jobs.batch_jobs import Batch, add_batch_options
+from ops.preparation.jobs.video_input import Scaler, VideoError, VideoReader, scaled_size, seconds
+from ops.runtime import OneLineParser, number_type, run_script
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 FINEST_TICK = Fraction(1, 90_000)

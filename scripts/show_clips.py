@@ -22,19 +22,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from an
 
 import numpy as np
 import torch
-from clip_sheet import Card, Sheet, View
-from command_line import OneLineParser, number_type, print_any_name
-from dataset_arguments import add_source_arguments, resolve_sources
 from torch import Tensor
 
-from ops.atomic_file import write_atomically
-from ops.dataset import BrokenVideo, SampleKey, TestVideos, TrainClips, VideoSource
-from ops.dataset_config import DatasetSpec
-from ops.errors import InputError, run_script
-from ops.sampling import FrameSampler
-from ops.transforms import Box, TestTransform, TrainTransform, crop, test_scale
-from ops.video_list import read_list
-from ops.video_reader import choose_decoder
+from ops.data import (
+    Box,
+    BrokenVideo,
+    DatasetSpec,
+    FrameSampler,
+    SampleKey,
+    TestTransform,
+    TestVideos,
+    TrainClips,
+    TrainTransform,
+    VideoSource,
+    crop,
+    read_list,
+    test_scale,
+)
+from ops.runtime import InputError, OneLineParser, number_type, print_any_name, run_script, write_atomically
+from ops.settings import add_source_arguments, resolve_sources
+from ops.video import choose_decoder
+from ops.visual import Card, Sheet, View
 
 CROP_NAMES = {1: ("centre crop",), 3: ("crop 0", "crop 1", "crop 2")}
 

@@ -7,7 +7,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from ops.dataset_config import DatasetSpec
+from ops.data.dataset_config import DatasetSpec
 from tests import media
 
 

@@ -9,23 +9,16 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# A module of ops/ imports only from lower floors.
-FLOORS = {
-    1: ("deform_conv", "errors", "logger", "losses", "lr_scheduler", "measurement", "metrics", "mirror_labels", "optim",
-        "precision", "progress", "sampling", "score_pickle", "video_errors"),
-    2: ("atomic_file", "clip_watch", "dataset_config", "distributed", "folder_lock", "motion", "pyav_reader",
-        "reference_checkpoint", "scalars", "transforms"),
-    3: ("checkpoint", "config", "interruption", "nonfinite", "score_journal", "scores", "video_list", "video_reader"),
-    4: ("dataset", "msn_net", "options", "results", "run_folder"),
-    5: ("bad_videos", "loaders", "models", "score_output"),
-    6: ("fusion", "validation"),
-    7: ("run_state", "testing"),
-    8: ("training",),
-}  # fmt: skip
-FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules}
-MODULES = sorted((REPOSITORY / "ops").glob("*.py"))
+# A wing imports only from the wings above it in this list.
+WINGS = (
+    "runtime", "video", "data", "checkpoints", "models", "settings", "evaluation", "training", "inference", "export",
+    "preparation", "motion_set", "visual", "benchmark",
+)  # fmt: skip
+MODULES = sorted((REPOSITORY / "ops").glob("*/**/*.py"))
+MAX_FILES = 14  # in a folder
 SCRIPT_NAMES = ("main", "test_models_center_crop", "test_models_three_crops", "pkl_to_results")
 SCRIPTS = [REPOSITORY / f"{name}.py" for name in SCRIPT_NAMES]
+COMMANDS = [*SCRIPTS, *sorted((REPOSITORY / "scripts").glob("*.py"))]
 MAX_BYTES = 1_000_000
 
 
@@ -45,32 +38,73 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def imported_modules_of_ops(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in imports(path) if name.startswith("ops.")}
+def wing_of(path: Path) -> str:
+    return path.relative_to(REPOSITORY / "ops").parts[0]
 
 
-class TestFloors:
-    def test_every_module_has_one(self) -> None:
-        assert {path.stem for path in MODULES} - {"__init__"} == set(FLOOR_OF)
+def exports(wing: str) -> dict[str, str]:
+    """Names that a wing gives to others, and the module of each (``.`` for a module itself)."""
+    stub = REPOSITORY / "ops" / wing / "__init__.pyi"
+    if not stub.exists():
+        return {}
+    nodes = [node for node in parse(stub).body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module or "." for node in nodes for alias in node.names}
 
-    @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-    def test_imports_only_from_lower_floors(self, path: Path) -> None:
-        if path.stem == "__init__":
-            assert imports(path) == set()
-            return
-        for name in imported_modules_of_ops(path):
-            assert FLOOR_OF[name] < FLOOR_OF[path.stem], f"{path.stem} imports {name}"
 
-    @pytest.mark.parametrize("floor", FLOORS)
-    def test_no_module_is_higher_than_it_needs_to_be(self, floor: int) -> None:
-        for name in FLOORS[floor]:
-            below = [FLOOR_OF[m] for m in imported_modules_of_ops(REPOSITORY / "ops" / f"{name}.py")]
-            assert FLOOR_OF[name] == max(below, default=0) + 1, name
+def used_of_wings(path: Path) -> set[tuple[str, str]]:
+    """(wing, name) of what a file imports from a wing as a whole."""
+    found = [name.split(".") for name in imports(path) if name.startswith("ops.")]
+    return {(parts[1], parts[2]) for parts in found if len(parts) == 3}
+
+
+class TestWings:
+    def test_every_module_is_in_one(self) -> None:
+        assert {wing_of(path) for path in MODULES} <= set(WINGS)
+        assert [path.name for path in (REPOSITORY / "ops").glob("*.py")] == ["__init__.py"]
+
+    @pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(path.relative_to(REPOSITORY).parts))
+    def test_imports_only_from_wings_above(self, path: Path) -> None:
+        own = WINGS.index(wing_of(path))
+        for name in imports(path):
+            if name.startswith("ops."):
+                assert WINGS.index(name.split(".")[1]) <= own, f"{path.relative_to(REPOSITORY)} imports {name}"
+
+    @pytest.mark.parametrize(
+        "path", [*MODULES, *COMMANDS], ids=lambda path: ".".join(path.relative_to(REPOSITORY).parts)
+    )
+    def test_from_other_wings_it_takes_what_they_export(self, path: Path) -> None:
+        own = wing_of(path) if path in MODULES else None
+        for name in imports(path):
+            if name.startswith("ops.") and name.split(".")[1] != own:
+                _, wing, *rest = name.split(".")
+                assert rest and rest[0] in exports(wing), f"{name} is not in ops/{wing}/__init__.pyi"
+
+    @pytest.mark.parametrize("wing", WINGS)
+    def test_exports_what_others_use_and_nothing_else(self, wing: str) -> None:
+        others = [path for path in MODULES if wing_of(path) != wing]
+        used = {name for path in [*others, *COMMANDS] for of, name in used_of_wings(path) if of == wing}
+        documents = [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]
+        text = "".join(path.read_text(encoding="utf-8") for path in documents)
+        shown = {n for line in re.findall(rf"from ops\.{wing} import (.+)", text) for n in re.findall(r"\w+", line)}
+        assert set(exports(wing)) == used | shown
 
     def test_ops_imports_nothing_above_it(self) -> None:
         outside = {"scripts", "tests", *SCRIPT_NAMES}
         for path in MODULES:
-            assert not {name.split(".")[0] for name in imports(path)} & outside
+            assert not {name.split(".")[0] for name in imports(path)} & outside, path
+
+    def test_no_folder_is_a_corridor(self) -> None:
+        folders = [
+            path for top in ("ops", "scripts", "tests") for path in (REPOSITORY / top).rglob("*") if path.is_dir()
+        ]
+        for folder in [*folders, REPOSITORY / "scripts", REPOSITORY / "tests", REPOSITORY / "ops"]:
+            files = [path.name for path in folder.iterdir() if path.is_file() and path.suffix in (".py", ".sh")]
+            assert len(files) <= MAX_FILES, f"{folder.relative_to(REPOSITORY)} has {len(files)}"
+
+    @pytest.mark.parametrize("module", ["ops.settings", "ops.settings.options", "ops.models.names", "pkl_to_results"])
+    def test_imports_no_torch(self, module: str) -> None:
+        code = f"import sys; sys.path.insert(0, sys.argv[1]); import {module}; assert 'torch' not in sys.modules"
+        subprocess.run([sys.executable, "-c", code, str(REPOSITORY)], check=True)
 
 
 def dotted_names(path: Path) -> set[str]:

@@ -1,0 +1,202 @@
+"""The sides of scripts/benchmark.py loader and test: reading as the published code does, and as this project does."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image
+
+from ops.data import (
+    Clip,
+    DatasetOptions,
+    DatasetSpec,
+    FrameSampler,
+    SampleKey,
+    TestTransform,
+    TestVideo,
+    TestVideos,
+    TrainClips,
+    TrainTransform,
+    VideoRecord,
+    VideoSource,
+    resolve_dataset,
+    test_scale,
+)
+from ops.runtime import InputError
+from ops.video import DECODERS, choose_decoder
+from tests.oracle import naive_loader
+
+NUM_CLIPS = 10
+SIZE, FRAMES, RATE = (340, 256), 250, 25  # of the video that is made: ten seconds
+Sides = dict[str, Callable[[], Any]]
+Named = tuple[str, str, Sides]  # title, yardstick, sides
+
+
+def make_video(path: Path) -> None:
+    """An H.264 video of moving grain on a moving ground, with x264's settings as they come."""
+    rng = np.random.default_rng(0)
+    width, height = SIZE
+    small = Image.fromarray(rng.integers(0, 256, (height // 16, width // 8, 3), dtype=np.uint8))
+    ground = np.asarray(small.resize((2 * width, height), Image.Resampling.BICUBIC)).astype(np.int16)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(FRAMES):
+            left = number * width // FRAMES
+            picture = ground[:, left : left + width] + rng.integers(-12, 13, (height, width, 1), dtype=np.int16)
+            frame = av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def make_folder(video: Path, folder: Path) -> int:
+    """The frames of a video as 00001.jpg and so on; returns how many."""
+    folder.mkdir(parents=True)
+    count = 0
+    with av.open(str(video)) as container:
+        for frame in container.decode(video=0):
+            count += 1
+            frame.to_image().save(folder / f"{count:05d}.jpg", quality=90)
+    return count
+
+
+def _spec(root: Path, storage: str) -> DatasetSpec:
+    for name in ("list.txt", "classes.txt"):
+        (root / name).write_text("a 0\n" if name == "list.txt" else "a\nb\n")
+    return resolve_dataset(
+        DatasetOptions(
+            name="benchmark", root_path=str(root), train_list="list.txt", val_list="list.txt", num_class=2,
+            class_names=str(root / "classes.txt"), image_tmpl="{:05d}.jpg", storage=storage, split=None,
+            dataset_config=None,
+        )
+    )  # fmt: skip
+
+
+def _decoders() -> list[str]:
+    found = []
+    for name in DECODERS:
+        try:
+            if choose_decoder(name) == name:
+                found.append(name)
+        except InputError:
+            continue
+    return found
+
+
+def _train_clip(source: VideoSource, segments: int, size: int) -> Callable[[], Clip]:
+    clips = TrainClips(source, segments, FrameSampler(False), TrainTransform(size, (0, 1)), seed=0)
+    epoch = iter(range(10**9))
+
+    def work() -> Clip:
+        clip = clips[SampleKey(next(epoch), 0)]
+        if not isinstance(clip, Clip):
+            raise InputError(str(clip))
+        return clip
+
+    return work
+
+
+def _bare_batch(path: Path, segments: int) -> Callable[[], Any]:
+    import decord
+
+    draws = np.random.default_rng(0)
+
+    def work() -> Any:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        offsets = naive_loader.train_offsets(len(reader), segments, draws)
+        return reader.get_batch(naive_loader.clip_frames(offsets, len(reader))).asnumpy()
+
+    return work
+
+
+def loader_sides(videos: list[Path] | None, segments: int, size: int) -> Iterator[Named]:
+    """For each video: training clips from the file, then from a folder of its frames."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        if videos is None:
+            make_video(root / "made.mp4")
+        for number, path in enumerate(videos or [root / "made.mp4"]):
+            path = path.resolve()
+            spec = _spec(root, "videos")
+            draws = np.random.default_rng(0)
+            decoders = _decoders()
+
+            def naive_video(path: Path = path, draws: np.random.Generator = draws) -> Any:
+                frames = naive_loader.video_frames(path, lambda n: naive_loader.train_offsets(n, segments, draws))
+                return naive_loader.train_clip(frames, size, draws)
+
+            sides: Sides = {}
+            if "decord" in decoders:
+                sides = {"oracle": naive_video, "bare decord get_batch": _bare_batch(path, segments)}
+            for decoder in decoders:
+                source = VideoSource(spec, [VideoRecord(str(path), None, 0)], decoder)
+                sides[f"loader, {decoder}"] = _train_clip(source, segments, size)
+            yield f"training clip of {path.name}", next(iter(sides)), sides
+
+            count = make_folder(path, root / f"frames{number}")
+
+            def naive_folder(
+                count: int = count, frames_of: Path = root / f"frames{number}", draws: np.random.Generator = draws
+            ) -> Any:
+                frames = naive_loader.folder_frames(
+                    frames_of, count, lambda n: naive_loader.train_offsets(n, segments, draws)
+                )
+                return naive_loader.train_clip(frames, size, draws)
+
+            source = VideoSource(_spec(root, "frames"), [VideoRecord(f"frames{number}", count, 0)], decoders[0])
+            sides = {"oracle": naive_folder, "loader": _train_clip(source, segments, size)}
+            yield f"training clip of the JPEG frames of {path.name}", "oracle", sides
+
+
+def _load_views(source: VideoSource, segments: int, size: int, runs: list[tuple[int, ...]]) -> None:
+    """What the workers of some runs of the test script for three crops do, each for some clips."""
+    transform = TestTransform(test_scale(size), test_scale(size), 3)
+    for clips in runs:
+        video = TestVideos(source, (segments,), FrameSampler(False), transform, clips, NUM_CLIPS)[0]
+        if not isinstance(video, TestVideo):
+            raise InputError(str(video))
+
+
+def _naive_views(path: Path, segments: int, size: int) -> None:
+    """All views, one run a clip."""
+    for clip in range(NUM_CLIPS):
+
+        def choose(length: int, clip: int = clip) -> list[int]:
+            return naive_loader.test_offsets(length, segments, clip, NUM_CLIPS)
+
+        frames = naive_loader.video_frames(path, choose)
+        naive_loader.three_crops(frames, test_scale(size), test_scale(size))
+
+
+def many_view_sides(videos: list[Path] | None, segments: int, size: int) -> Iterator[Named]:
+    """For each video: its 30 views (10 clips x 3 crops) clip by clip, and all at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        if videos is None:
+            make_video(root / "made.mp4")
+        decoder = _decoders()[0]
+        for path in videos or [root / "made.mp4"]:
+            path = path.resolve()
+            source = VideoSource(_spec(root, "videos"), [VideoRecord(str(path), None, 0)], decoder)
+
+            sides: Sides = {
+                "ten runs": partial(_load_views, source, segments, size, [(clip,) for clip in range(NUM_CLIPS)]),
+                "one run": partial(_load_views, source, segments, size, [tuple(range(NUM_CLIPS))]),
+            }
+            if "decord" in _decoders():
+                sides["oracle, ten runs"] = partial(_naive_views, path, segments, size)
+            yield f"30 views of {path.name}", "ten runs", sides
+
+
+def loader_sizes(segments: int, size: int) -> dict[str, int]:
+    """Bytes of a clip on its way to the device."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_video(Path(folder) / "made.mp4")
+        source = VideoSource(_spec(Path(folder), "videos"), [VideoRecord("made.mp4", None, 0)], _decoders()[0])
+        ours = _train_clip(source, segments, size)().pixels
+        naive = naive_loader.to_tensor([Image.new("RGB", (size, size))] * (5 * segments))
+        return {"bytes a clip, oracle": naive.nbytes, "bytes a clip, loader": ours.nbytes}

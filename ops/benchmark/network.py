@@ -1,0 +1,122 @@
+"""The two sides of scripts/benchmark.py model and train: the oracle's network and this project's."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ops.models import build_model, fuse_for_inference, use_channels_last
+from ops.runtime import autocast
+from tests.oracle.msn_oracle import MSNOracle
+
+NUM_CLASSES = 174
+STEPS_FOR_MEMORY = 3
+Settings = tuple[str, int, int, int, str, str | None]  # arch, segments, input size, batch size, device, amp
+Sides = dict[str, Callable[[], Any]]
+
+
+def _clips(segments: int, size: int, batch: int, device: str) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn((batch, segments, 5, 3, size, size), generator=generator).to(device)
+
+
+def _finished(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _precision(device: str, amp: str | None) -> AbstractContextManager:
+    return autocast(torch.device(device), amp)
+
+
+def model_sides(settings: Settings, compiled: bool) -> Sides:
+    """A forward pass of the oracle, of this project's network, and of its folded form that the test scripts use."""
+    arch, segments, size, batch, device, amp = settings
+    torch.manual_seed(0)
+    plain = build_model(arch, NUM_CLASSES, segments).eval()
+    networks: dict[str, nn.Module] = {
+        "oracle": MSNOracle(arch, NUM_CLASSES, segments).eval(),
+        "network": plain,
+        "folded": fuse_for_inference(plain),
+    }
+    if compiled:
+        networks["compiled"] = fuse_for_inference(plain)
+        networks["compiled"].compile()
+    clips = _clips(segments, size, batch, device)
+
+    def side(network: nn.Module) -> Callable[[], None]:
+        network.to(device)
+
+        def work() -> None:
+            with torch.inference_mode(), _precision(device, amp):
+                network(clips)
+            _finished(device)
+
+        return work
+
+    return {name: side(network) for name, network in networks.items()}
+
+
+def _train_side(name: str, settings: Settings) -> Callable[[], None]:
+    arch, segments, size, batch, device, amp = settings
+    torch.manual_seed(0)
+    network: nn.Module
+    if name == "oracle":
+        network = MSNOracle(arch, NUM_CLASSES, segments, dropout=0.5)
+    else:
+        network = build_model(arch, NUM_CLASSES, segments)
+    if name in ("channels last", "compiled"):
+        use_channels_last(network)
+    network.to(device).train()
+    if name == "compiled":
+        network.compile()
+    optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
+    clips = _clips(segments, size, batch, device)
+    labels = torch.arange(batch, device=device)
+
+    def work() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with _precision(device, amp):
+            loss = F.cross_entropy(network(clips).float(), labels)
+        loss.backward()
+        optimizer.step()
+        _finished(device)
+
+    return work
+
+
+def _train_names(compiled: bool) -> tuple[str, ...]:
+    return ("oracle", "network", "channels last", *(("compiled",) if compiled else ()))
+
+
+def train_sides(settings: Settings, compiled: bool) -> Sides:
+    """A training step of the oracle and of this project's network; compiled with channels last."""
+    return {name: _train_side(name, settings) for name in _train_names(compiled)}
+
+
+def peak_memory(settings: Settings, compiled: bool, threads: int) -> dict[str, int]:
+    """Most memory that each side took for some training steps, in MB: of its GPU, or of its process (Linux only)."""
+    context = multiprocessing.get_context("spawn")
+    found = {}
+    for name in _train_names(compiled):
+        with ProcessPoolExecutor(1, mp_context=context) as pool:  # a process of its own: its peak is the side's
+            found[name] = pool.submit(_peak_of, name, settings, threads).result()
+    return found
+
+
+def _peak_of(name: str, settings: Settings, threads: int) -> int:
+    torch.set_num_threads(threads)
+    step = _train_side(name, settings)
+    for _ in range(STEPS_FOR_MEMORY):
+        step()
+    if settings[4] == "cuda":
+        return torch.cuda.max_memory_allocated() // 2**20
+    # Not getrusage, whose maximum a process inherits from the one that started it.
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) // 1024

@@ -1,0 +1,11 @@
+from .file import compare_keys as compare_keys
+from .file import give_name as give_name
+from .file import load_state_dict as load_state_dict
+from .file import load_weights as load_weights
+from .file import read_checkpoint as read_checkpoint
+from .file import remove_temporaries as remove_temporaries
+from .file import tune_from as tune_from
+from .file import write_checkpoint as write_checkpoint
+from .published.msn import Conversion as Conversion
+from .published.msn import convert_reference as convert_reference
+from .published.msn import is_reference as is_reference

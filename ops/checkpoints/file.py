@@ -1,0 +1,198 @@
+"""Checkpoint files: safe reads, atomic writes, and filling a model.
+
+A checkpoint of this project is ``{'state_dict', 'arch', 'epoch', 'best_prec1', 'config', ...}``. One of the
+published reference is converted, exactly, when it is read (reference_checkpoint.py).
+"""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ops.checkpoints.published.msn import convert_reference, is_reference
+from ops.runtime import InputError, move_into_place, temporary_path
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The contents of a checkpoint file, on the CPU; nothing in it is executed (``weights_only``)."""
+    path = Path(path)
+    if not os.path.isfile(path):
+        got = "a folder" if os.path.isdir(path) else "nothing there"
+        raise InputError(f"{path}: expected a checkpoint file, got {got}")
+    try:
+        _check_sums(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a file of a stranger fails in any way it likes
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{path}: expected a checkpoint written by torch.save, got: {reason[0]}") from None
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path}: expected a checkpoint (a dict), got {type(content).__name__}")
+    return dict(content)
+
+
+def _check_sums(path: Path) -> None:
+    """Compare the checksums in a checkpoint, which torch.load does not look at; older forms have none."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"a damaged file, in which {damaged} does not match its checksum")
+
+
+def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint so that ``path`` holds either the old file or the whole new one, even after a crash."""
+    temporary = temporary_path(path)
+    try:
+        # Left by a crash, it may be another name of a whole checkpoint: removed, never written into.
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:
+            torch.save(dict(content), file)
+            file.flush()
+            os.fsync(file.fileno())
+        move_into_place(temporary, path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError | RuntimeError):
+            raise InputError(f"{path}: expected to write a checkpoint, got {_cause(error)}") from None
+        raise
+
+
+def give_name(source: Path, path: Path) -> None:
+    """Make ``path`` a second name of a whole file, at once; a copy where the file system has no hard links."""
+    if path.exists() and path.samefile(source):
+        return
+    temporary = temporary_path(path)
+    try:
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        move_into_place(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: expected to write a checkpoint, got {error}") from None
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what writing left when it was killed."""
+    for path in folder.glob(temporary_path(Path("*.pth.tar")).name):
+        path.unlink(missing_ok=True)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What went wrong first: torch.save reports a failed write as a failure of its own."""
+    while isinstance(error, RuntimeError) and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def load_state_dict(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
+    """The weights of a checkpoint, bare or under ``state_dict``, without ``module.`` prefixes; errors name ``name``."""
+    state = content.get("state_dict", content)
+    if not isinstance(state, Mapping) or not state or not all(map(_is_plain_tensor, state.values())):
+        raise InputError(f"{name}: expected a checkpoint's state_dict of named tensors, got something else")
+    return {str(k).removeprefix("module."): v for k, v in state.items()}
+
+
+def _is_plain_tensor(value: object) -> bool:
+    """Neither sparse nor quantised nor without numbers: one number for each place."""
+    if not isinstance(value, Tensor):
+        return False
+    return value.layout == torch.strided and not value.is_quantized and value.device.type == "cpu"
+
+
+def model_weights(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
+    """The weights of a checkpoint of this project or of the reference, under this project's names."""
+    state = load_state_dict(content, name)
+    try:
+        return convert_reference(state).state_dict if is_reference(state) else state
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+@dataclass(frozen=True)
+class KeyReport:
+    """How weights fit a model; ``misshapen`` says both shapes."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshapen: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.unexpected or self.misshapen)
+
+    def __str__(self) -> str:
+        parts = [f"{len(keys)} {kind}: {_some(keys)}" for kind, keys in vars(self).items() if keys]
+        return "; ".join(parts)
+
+
+def _some(keys: tuple[str, ...], most: int = 8) -> str:
+    return ", ".join(keys[:most]) + (", ..." if len(keys) > most else "")
+
+
+def compare_keys(model: nn.Module, weights: Mapping[str, Tensor]) -> KeyReport:
+    """Names and shapes of ``weights`` against the model's."""
+    own = model.state_dict()
+    counters = {k for k in own if k.endswith("num_batches_tracked")}
+    return KeyReport(
+        missing=tuple(sorted(own.keys() - weights.keys() - counters)),
+        unexpected=tuple(sorted(weights.keys() - own.keys())),
+        misshapen=tuple(
+            f"{k} expected {tuple(own[k].shape)} got {tuple(weights[k].shape)}"
+            for k in sorted(own.keys() & weights.keys())
+            if own[k].shape != weights[k].shape
+        ),
+    )
+
+
+def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any], name: str = "checkpoint") -> dict[str, Any]:
+    """Fill a model from a checkpoint and return what else it holds.
+
+    Args:
+        source: a file, or what ``read_checkpoint`` returned of one.
+        name: what errors call it where ``source`` is no file.
+
+    Raises:
+        InputError: the file cannot be read, or names or shapes differ; nothing has been loaded then.
+    """
+    if isinstance(source, Mapping):
+        where, content = name, source
+    else:
+        where, content = str(source), read_checkpoint(source)
+    weights = model_weights(content, where)
+    report = compare_keys(model, weights)
+    if report:
+        arch, saved = getattr(model, "arch", None), content.get("arch")
+        other = f" (the checkpoint is of {saved}, the model is {arch})" if arch and saved and arch != saved else ""
+        raise InputError(f"{where}: expected the weights of this model{other}, got {report}")
+    model.load_state_dict(weights, strict=False)  # strict but for counters of batches, which old files lack
+    return {k: v for k, v in content.items() if k != "state_dict"} if "state_dict" in content else {}
+
+
+def tune_from(model: nn.Module, source: str | Path) -> list[str]:
+    """Fill all but a head of another size; returns the names of the parameters left as they were.
+
+    Raises:
+        InputError: anything but the head differs.
+    """
+    weights = model_weights(read_checkpoint(source), str(source))
+    own = model.state_dict()
+    head = [k for k in own if k.startswith("head.")]
+    left_out = [k for k in head if k not in weights or weights[k].shape != own[k].shape]
+    if left_out:
+        left_out = head  # a head's bias means nothing without its weight
+    weights = {k: v for k, v in weights.items() if k not in head or not left_out}
+    report = compare_keys(model, weights | {k: own[k] for k in left_out})
+    if report:
+        raise InputError(f"{source}: expected all weights but the head to fit this model, got {report}")
+    model.load_state_dict(weights, strict=False)
+    return left_out

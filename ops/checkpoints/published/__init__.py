@@ -1,0 +1,1 @@
+"""Key names of published checkpoints, a table a network."""

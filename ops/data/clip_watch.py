@@ -1,0 +1,132 @@
+"""Which video each data worker is at, so that a decoder that hangs or kills its process can be named.
+
+Workers note in shared memory what they begin to read; that costs a few stores a clip. The main process looks once a
+second, and ends a worker that stays at one video too long. Reads in the main process itself (no workers) go unwatched.
+"""
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.sharedctypes import RawArray
+
+from torch.utils.data import get_worker_info
+
+from ops.runtime import InputError
+
+PROCESS, VIDEO, SERIAL = range(3)  # of a worker's slot
+SLOT = 3
+IDLE = -1
+POLL_SECONDS = 1.0
+
+
+class ClipWatch:
+    """Shared between a data set in its workers and the main process.
+
+    Args:
+        workers: how many processes read.
+        timeout: seconds that a worker may stay at one video; 0 is for ever.
+        name_of: where a video is, by its place in the list.
+    """
+
+    def __init__(self, workers: int, timeout: float, name_of: Callable[[int], object]) -> None:
+        self.workers = workers
+        self.timeout = timeout
+        self.name_of = name_of
+        self._slots = RawArray("q", [0, IDLE, 0] * workers)
+
+    def begin(self, video: int) -> None:
+        """In a worker: this video is being read from now on."""
+        worker = get_worker_info()
+        if worker is not None:
+            slot = SLOT * worker.id
+            self._slots[slot + PROCESS] = os.getpid()
+            self._slots[slot + SERIAL] += 1
+            self._slots[slot + VIDEO] = video
+
+    def end(self) -> None:
+        """In a worker: no video is being read."""
+        worker = get_worker_info()
+        if worker is not None:
+            self._slots[SLOT * worker.id + VIDEO] = IDLE
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """In the main process, around the use of a loader: what kills or stops a worker becomes an InputError.
+
+        Raises:
+            InputError: a worker died or hung; the message names the video that it was at.
+        """
+        late: set[int] = set()  # workers that were ended for being late
+        stop = threading.Event()
+        thread = threading.Thread(target=self._end_late_workers, args=(late, stop), daemon=True)
+        if self.workers and self.timeout:
+            thread.start()
+        try:
+            yield
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            message = str(error)
+            if isinstance(error, ConnectionError | EOFError) or message.startswith("Pin memory thread exited"):
+                # The worker ended while a clip was handed over, and without a failure that a signal would have told of.
+                ended = ", ".join(str(process) for process in self._ended_workers())
+                message = f"DataLoader worker (pid(s) {ended}) is gone: {message}"
+            elif "DataLoader worker (pid" not in message:  # an exception in a worker is "in DataLoader worker process"
+                raise
+            raise InputError(self._explain(message, late)) from None
+        finally:
+            stop.set()
+            if thread.is_alive():
+                thread.join()
+
+    def _end_late_workers(self, late: set[int], stop: threading.Event) -> None:
+        """Time is counted look by look, so that a stopped or crowded machine makes no worker late."""
+        interval = min(POLL_SECONDS, self.timeout / 4)
+        at, waited = [0] * self.workers, [0.0] * self.workers
+        last = time.monotonic()
+        while not stop.wait(interval):
+            now = time.monotonic()
+            elapsed, last = min(now - last, 2 * interval), now
+            for worker in range(self.workers):
+                process, video, serial = self._slot(worker)
+                if video == IDLE or serial != at[worker]:
+                    at[worker], waited[worker] = serial, 0.0
+                    continue
+                waited[worker] += elapsed
+                if waited[worker] > self.timeout and process not in late:
+                    late.add(process)
+                    os.kill(process, signal.SIGKILL)
+
+    def _slot(self, worker: int) -> tuple[int, int, int]:
+        process, video, serial = self._slots[SLOT * worker : SLOT * (worker + 1)]
+        return process, video, serial
+
+    def _ended_workers(self) -> list[int]:
+        """Processes of workers that have ended, which are this process's children."""
+        processes = {self._slot(worker)[0] for worker in range(self.workers)} - {0}
+        ended = []
+        for process in processes:
+            try:
+                if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                    ended.append(process)
+            except ChildProcessError:
+                ended.append(process)
+        return ended
+
+    def _explain(self, message: str, late: set[int]) -> str:
+        found = re.search(r"DataLoader worker \(pid\D*([\d, ]+)", message)
+        ended = {int(number) for number in re.findall(r"\d+", found[1])} if found else set()
+        slots = [self._slot(worker) for worker in range(self.workers)]
+        videos = [str(self.name_of(video)) for process, video, _ in slots if process in ended and video != IDLE]
+        if ended & late:
+            reason = f"none within {self.timeout:g} s (--clip_timeout)"
+        else:
+            reason = f"the end of the process that read it: {' '.join(message.split())}"
+        if not videos:
+            return f"expected clips from data workers, got {reason.removesuffix('.')} (while it read no video)"
+        return (
+            f"{', '.join(videos)}: expected a clip, got {reason.removesuffix('.')}; "
+            f"scripts/check_dataset.py finds such videos, and lists without them"
+        )

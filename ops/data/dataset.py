@@ -1,0 +1,202 @@
+"""Videos as the network sees them: data sets of clips for training, validation and testing.
+
+T segments of F = 5 frames, s x s pixels. What leaves a worker is uint8. A video that cannot be read becomes a
+BrokenVideo, which says why; the consumer decides what follows. Only training may take another video in its place.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ops.data.clip_watch import ClipWatch
+from ops.data.dataset_config import DatasetSpec
+from ops.data.sampling import FRAMES_PER_SEGMENT, FrameSampler
+from ops.data.transforms import Box, TestTransform, TrainTransform, crop, from_images
+from ops.data.video_list import VideoRecord, video_path
+from ops.video import FrameFolder, Reader, VideoError, open_video, read_frames
+
+MAX_DRAWS = 100  # of a video in place of a broken one
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """Opens the videos of a data set.
+
+    Args:
+        spec: the data set.
+        records: its videos.
+        decoder: a key of ``DECODERS``.
+    """
+
+    spec: DatasetSpec
+    records: list[VideoRecord]
+    decoder: str
+
+    def path(self, index: int) -> Path:
+        return video_path(self.records[index], self.spec)
+
+    def open(self, index: int) -> Reader:
+        record, path = self.records[index], self.path(index)
+        if record.num_frames is not None:
+            return FrameFolder(path, record.num_frames, self.spec.image_tmpl)
+        return open_video(path, self.decoder)
+
+
+class SampleKey(NamedTuple):
+    """Which training sample: all of its random draws follow from (seed, epoch, video)."""
+
+    epoch: int
+    video: int
+
+
+class BrokenVideo(NamedTuple):
+    """A video that could not be read, and why."""
+
+    video: int
+    reason: str
+
+
+class Clip(NamedTuple):
+    """pixels (T, F, 3, s, s) uint8; label; its place in the list; the broken videos in whose place it was drawn."""
+
+    pixels: Tensor
+    label: int
+    video: int
+    replaced: tuple[BrokenVideo, ...] = ()
+
+
+class TestVideo(NamedTuple):
+    """Every view of one video.
+
+    frames (U, 3, H, W) uint8: the distinct frames, resized, channels innermost in memory; places: for each number of
+    segments, (clips, T, F) indices into them; boxes: the crops.
+    """
+
+    frames: Tensor
+    places: tuple[np.ndarray, ...]
+    boxes: tuple[Box, ...]
+    label: int
+    video: int
+
+    def view(self, model: int, clip: int, box: int) -> Tensor:
+        """Pixels (T, F, 3, s, s) of one view."""
+        places = self.places[model][clip]  # (T, F)
+        return crop(self.frames, self.boxes[box])[places.ravel()].unflatten(0, places.shape)
+
+
+class TrainClips(Dataset):
+    """Random clips for training; indexed by SampleKey.
+
+    Args:
+        source: the videos.
+        num_segments: T.
+        sampler: which frames.
+        transform: which crop, mirrored or not.
+        seed: of every random draw.
+        substitute: draw another video in place of a broken one, whose label and place the clip then has.
+    """
+
+    def __init__(
+        self,
+        source: VideoSource,
+        num_segments: int,
+        sampler: FrameSampler,
+        transform: TrainTransform,
+        seed: int,
+        substitute: bool = False,
+    ) -> None:
+        self.source = source
+        self.num_segments = num_segments
+        self.sampler = sampler
+        self.transform = transform
+        self.seed = seed
+        self.substitute = substitute
+        self.watch = ClipWatch(0, 0, source.path)
+
+    def __len__(self) -> int:
+        return len(self.source.records)
+
+    def __getitem__(self, key: SampleKey) -> Clip | BrokenVideo:
+        sample = self._read(key.video, np.random.default_rng((self.seed, key.epoch, key.video)))
+        broken: list[BrokenVideo] = []
+        while isinstance(sample, BrokenVideo) and self.substitute:
+            broken.append(sample)
+            if len(broken) > MAX_DRAWS:
+                return sample._replace(reason=f"{sample.reason} (nor could any of {MAX_DRAWS} drawn before it be read)")
+            rng = np.random.default_rng((self.seed, key.epoch, key.video, len(broken)))
+            sample = self._read(int(rng.integers(len(self))), rng)
+        return sample._replace(replaced=tuple(broken)) if isinstance(sample, Clip) else sample
+
+    def _read(self, video: int, rng: np.random.Generator) -> Clip | BrokenVideo:
+        self.watch.begin(video)
+        try:
+            reader = self.source.open(video)
+            indices = self.sampler.train(len(reader), self.num_segments, rng)  # (T, F)
+            frames, places = read_frames(reader, indices)  # (U, H, W, 3), (T, F)
+            label = self.source.records[video].label
+            pixels, label = self.transform(from_images(frames), label, rng)
+            return Clip(pixels[places.ravel()].unflatten(0, places.shape), label, video)
+        except VideoError as error:
+            return BrokenVideo(video, str(error))
+        finally:
+            self.watch.end()
+
+
+class TestVideos(Dataset):
+    """Evenly spread clips of whole videos for validation and testing; every clip from one opening of the file.
+
+    Args:
+        source: the videos.
+        segment_counts: T of each model that will see them.
+        sampler: which frames.
+        transform: which crops.
+        clips: which clips of ``num_clips``.
+        num_clips: K.
+    """
+
+    __test__ = False  # not a pytest class
+
+    def __init__(
+        self,
+        source: VideoSource,
+        segment_counts: tuple[int, ...],
+        sampler: FrameSampler,
+        transform: TestTransform,
+        clips: tuple[int, ...] = (0,),
+        num_clips: int = 1,
+    ) -> None:
+        self.source = source
+        self.segment_counts = segment_counts
+        self.sampler = sampler
+        self.transform = transform
+        self.clips = clips
+        self.num_clips = num_clips
+        self.watch = ClipWatch(0, 0, source.path)
+
+    def __len__(self) -> int:
+        return len(self.source.records)
+
+    def __getitem__(self, index: int) -> TestVideo | BrokenVideo:
+        self.watch.begin(index)
+        try:
+            reader = self.source.open(index)
+            indices = [self._indices(len(reader), t, index) for t in self.segment_counts]  # (clips, T, F) each
+            frames, places = read_frames(reader, np.concatenate([i.ravel() for i in indices]))
+            pixels, boxes = self.transform(from_images(frames))
+            split = np.split(places, np.cumsum([i.size for i in indices])[:-1])
+            shaped = tuple(p.reshape(i.shape) for p, i in zip(split, indices, strict=True))
+            pixels = pixels.contiguous(memory_format=torch.channels_last)  # as decoded: mostly nothing is copied
+            return TestVideo(pixels, shaped, boxes, self.source.records[index].label, index)
+        except VideoError as error:
+            return BrokenVideo(index, str(error))
+        finally:
+            self.watch.end()
+
+    def _indices(self, num_frames: int, num_segments: int, index: int) -> np.ndarray:
+        clips = [self.sampler.test(num_frames, num_segments, index, c, self.num_clips) for c in self.clips]
+        return np.stack(clips).reshape(len(clips), num_segments, FRAMES_PER_SEGMENT)

@@ -1,0 +1,10 @@
+from .measurement import Checkpoint as Checkpoint
+from .measurement import Measurement as Measurement
+from .measurement import motion_name as motion_name
+from .metrics import score_means as score_means
+from .metrics import score_sums as score_sums
+from .results import compute_results as compute_results
+from .results import load_class_names as load_class_names
+from .results import report as report
+from .results import write_results as write_results
+from .testing import score_views as score_views

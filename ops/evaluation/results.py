@@ -1,0 +1,146 @@
+"""What averaged scores amount to: top-1, top-5, accuracy per class and confusion matrix, and how they were measured."""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, recall_score
+
+from ops.data import read_class_names
+from ops.evaluation.measurement import plural
+from ops.evaluation.scores import Ensemble, average_views, check_agreement, top_accuracies
+from ops.runtime import InputError, write_atomically
+from ops.settings import ResultsConfig
+
+
+@dataclass(frozen=True)
+class Results:
+    """Accuracies in percent; ``per_class`` is NaN for classes without videos; ``confusion`` is (true, predicted)."""
+
+    top1: float
+    top5: float
+    mean_class: float
+    per_class: np.ndarray
+    confusion: np.ndarray
+    protocol: str
+
+
+def compute_results(config: ResultsConfig) -> Results:
+    """Average the views of one folder, or of two, and compare with the labels.
+
+    Raises:
+        InputError: a view is missing, unreadable, or disagrees with the others.
+    """
+    parts = [average_views(folder, config.num_clips, config.num_crops) for folder in config.folders]
+    for part in parts[1:]:
+        check_agreement(parts[0].first, part.first, same_models=False)
+    probabilities = np.mean([part.probabilities for part in parts], axis=0)  # (N, classes)
+    labels = parts[0].labels
+    top1, top5 = top_accuracies(probabilities, labels)
+    predicted = probabilities.argmax(axis=1)
+    classes = np.arange(probabilities.shape[1])
+    per_class = 100 * recall_score(labels, predicted, labels=classes, average=None, zero_division=np.nan)
+    return Results(
+        top1=top1,
+        top5=top5,
+        mean_class=float(np.nanmean(per_class)),
+        per_class=per_class,
+        confusion=confusion_matrix(labels, predicted, labels=classes),
+        protocol=_protocol(config, parts),
+    )
+
+
+def _protocol(config: ResultsConfig, parts: list[Ensemble]) -> str:
+    """How it was measured, as far as the files say."""
+    used = f"{plural(config.num_crops, 'crop')} x {plural(config.num_clips, 'clip')}"
+    lines = []
+    for folder, part in zip(config.folders, parts, strict=True):
+        measured = part.first.measurement
+        if measured is None:
+            number = plural(len(part.labels), "video")
+            lines.append(f"{used}, {number}; frames, size, data set and checkpoint are not recorded in {folder}")
+        elif (measured.crops, measured.clips) != (config.num_crops, config.num_clips):
+            lines.append(f"{measured.line()}, of which only {used} are averaged")
+        else:
+            lines.append(measured.line())
+    return " + ".join(lines)
+
+
+def load_class_names(config: ResultsConfig, num_classes: int) -> tuple[str, ...]:
+    """Names for reports: from the file that was given, else numbers."""
+    if config.class_names is None:
+        return tuple(map(str, range(num_classes)))
+    names = read_class_names(config.class_names)
+    if len(names) != num_classes:
+        raise InputError(f"{config.class_names}: expected {num_classes} class names, got {len(names)}")
+    return names
+
+
+def report(results: Results, names: tuple[str, ...], per_class: bool) -> str:
+    """Text for the terminal and for results.txt."""
+    lines = [
+        f"top-1 {results.top1:.2f} %, top-5 {results.top5:.2f} %, mean class accuracy {results.mean_class:.2f} %",
+        f"[{results.protocol}]",
+    ]
+    if per_class:
+        width = max(map(len, names))
+        counts = results.confusion.sum(axis=1)
+        lines.append(f"{'class':<{width}}  videos  top-1 %")
+        for name, count, accuracy in zip(names, counts, results.per_class, strict=True):
+            lines.append(f"{name:<{width}}  {count:>6}  " + ("      -" if np.isnan(accuracy) else f"{accuracy:>7.2f}"))
+    return "\n".join(lines)
+
+
+def write_results(results: Results, names: tuple[str, ...], folders: tuple[Path, ...]) -> list[Path]:
+    """Write results.txt, results.json and the confusion matrix (CSV, PNG) into the first folder; returns their paths.
+
+    Those of several folders together are called ``ensemble_results.txt`` and so on, beside the folder's own.
+    """
+    content: dict[str, Any] = {
+        "top1": results.top1,
+        "top5": results.top5,
+        "mean_class_accuracy": results.mean_class,
+        "protocol": results.protocol,
+        "per_class": {n: None if np.isnan(a) else a for n, a in zip(names, results.per_class.tolist(), strict=True)},
+    }
+    header = ",".join(["true / predicted", *map(_csv_field, names)])
+    rows = [",".join([_csv_field(n), *map(str, row)]) for n, row in zip(names, results.confusion.tolist(), strict=True)]
+    files = {
+        "results.txt": (report(results, names, per_class=True) + "\n").encode(),
+        "results.json": (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(),
+        "confusion_matrix.csv": ("\n".join([header, *rows]) + "\n").encode(),
+        "confusion_matrix.png": _draw_confusion(results, names),
+    }
+    prefix = "ensemble_" if len(folders) > 1 else ""
+    paths = [folders[0] / f"{prefix}{name}" for name in files]
+    for path, data in zip(paths, files.values(), strict=True):
+        write_atomically(path, data)
+    return paths
+
+
+def _draw_confusion(results: Results, names: tuple[str, ...]) -> bytes:
+    """PNG of the confusion matrix in percent of each true class; names are written where there is room for them."""
+    from matplotlib.figure import Figure  # takes longer to import than all the rest
+
+    share = 100 * results.confusion / np.maximum(results.confusion.sum(axis=1, keepdims=True), 1)
+    named = len(names) <= 60
+    side = 3 + 0.3 * len(names) if named else 12
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(share, vmin=0, vmax=100, cmap="Blues")
+    figure.colorbar(image, label="% of the true class", shrink=0.7)
+    if named:
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="true", title=f"top-1 {results.top1:.2f} %")
+    figure.text(0.5, -0.01, results.protocol, ha="center", va="top", fontsize=7, wrap=True)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=120, bbox_inches="tight")
+    return png.getvalue()
+
+
+def _csv_field(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

@@ -1,0 +1,166 @@
+"""The output folder of a test: claimed before the first video is scored, filled with score files after the last."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ops.data import VideoSource
+from ops.evaluation.measurement import Measurement
+from ops.evaluation.score_journal import ScoreJournal
+from ops.evaluation.scores import measured_videos, read_view, softmax, top_accuracies, view_path, write_view
+from ops.runtime import InputError, distributed, get_logger, hold, release, write_atomically
+from ops.settings import TestConfig
+
+
+class ScoreOutput:
+    """The output folder of a test, held while videos are scored.
+
+    Args:
+        config: settings of the test script.
+        measurement: how videos become scores.
+        source: the videos.
+
+    Raises:
+        InputError: it cannot be written, another run fills it, or it holds scores that were measured in another way.
+    """
+
+    def __init__(self, config: TestConfig, measurement: Measurement, source: VideoSource) -> None:
+        self.config = config
+        self.measurement = measurement
+        self.names = [record.path for record in source.records]
+        self.labels = [record.label for record in source.records]
+        self.data = _pictures_of(source)
+        key = {
+            "measurement": measurement.to_dict(),
+            "clips": list(config.clips),
+            "videos": hashlib.sha256("\n".join(self.names).encode()).hexdigest(),
+            "data": self.data,
+        }
+        name = f"clips_{config.clips[0]}_to_{config.clips[-1]}"
+        shape = (len(config.clips) * config.num_crops, config.dataset.num_classes)
+        self.journal = ScoreJournal(config.output_dir, name, key, shape)
+        self._lock = distributed.on_main_only(self._claim)
+        self.is_complete: bool = distributed.on_main(self._is_complete)
+
+    def _claim(self) -> BinaryIO:
+        """Create the folder; refuse to replace scores of other settings. Returns the lock that keeps other runs out."""
+        config = self.config
+        try:
+            config.output_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{config.output_dir}: expected a folder to write to, got {error.strerror}") from None
+        lock = hold(config.output_dir / f".{self.journal.name}.lock")
+        try:
+            self._check_what_is_there()
+            if config.csv_file is not None:
+                _check_can_be_written(config.csv_file)
+        except InputError:
+            release(lock)
+            raise
+        return lock
+
+    def _check_what_is_there(self) -> None:
+        config, journal = self.config, self.journal
+        if config.overwrite:
+            if not config.resume_scores:
+                journal.remove()
+            journal.remove_others()
+            return
+        if journal.paths() and not config.resume_scores:
+            raise InputError(
+                f"{journal.paths()[0]}: expected no scores of an interrupted run, got some; pass --resume_scores to "
+                f"continue it or --overwrite to start over"
+            )
+        for path in self._paths():
+            if path.exists() and measured_videos(path, self.measurement, self.data) is None:
+                raise InputError(
+                    f"{path}: expected no scores of other settings, got some; choose another --output_dir or pass "
+                    f"--overwrite"
+                )
+
+    def close(self) -> None:
+        """Let other runs in."""
+        if self._lock is not None:
+            release(self._lock)
+
+    def _paths(self) -> list[Path]:
+        config = self.config
+        return [view_path(config.output_dir, clip, crop) for clip in config.clips for crop in range(config.num_crops)]
+
+    def _is_complete(self) -> bool:
+        """Whether a run that may go on finds nothing to do: every view is there, of these videos and labels."""
+        config = self.config
+        if not config.resume_scores or config.overwrite or self.journal.paths():
+            return False
+        if config.csv_file is not None and not config.csv_file.exists():
+            return False
+        wanted = set(self.names)
+        paths = self._paths()
+        for path in paths:
+            videos = measured_videos(path, self.measurement, self.data) if path.is_file() else None
+            if videos is None or not wanted.issuperset(videos):
+                return False
+            if len(videos) < len(self.names) and config.on_bad_video == "error":
+                return False
+        view, label_of = read_view(paths[0]), dict(zip(self.names, self.labels, strict=True))
+        return view.labels.tolist() == [label_of[name] for name in view.videos or ()]
+
+    def write(self, left_out: Collection[int]) -> None:
+        """Turn the journal into score files and say what they amount to; broken videos are left out."""
+        config, found = self.config, self.journal.read()
+        missing = [i for i in range(len(self.names)) if i not in found and i not in left_out]
+        if missing:
+            raise InputError(
+                f"{config.output_dir}: expected scores of {len(self.names)} videos, {len(missing)} are missing, the "
+                f"first is {self.names[missing[0]]}; all processes must write to one folder"
+            )
+        if not found:
+            raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
+        scored = sorted(found)
+        scores = np.stack([found[i] for i in scored])  # (N, V, K)
+        labels, names = [self.labels[i] for i in scored], [self.names[i] for i in scored]
+        measurement = replace(self.measurement, scored_videos=len(scored))
+        for view in range(scores.shape[1]):
+            clip, crop = config.clips[view // config.num_crops], view % config.num_crops
+            write_view(config.output_dir, clip, crop, scores[:, view], labels, names, measurement, self.data)
+        self.journal.remove()
+        probabilities = sum(softmax(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
+        if config.csv_file is not None:
+            _write_predictions(config.csv_file, names, labels, probabilities)
+        top1, top5 = top_accuracies(probabilities, np.array(labels))
+        clips = "all clips" if len(config.clips) == config.num_clips else f"clip {', '.join(map(str, config.clips))}"
+        log = get_logger()
+        log.info("top-1 %.2f %%, top-5 %.2f %%   [%s; %s]", top1, top5, measurement.line(), clips)
+        log.info("scores: %s", config.output_dir)
+
+
+def _pictures_of(source: VideoSource) -> str:
+    """A digest of all that decides which pictures the names of a list mean, whatever their order."""
+    spec = source.spec
+    pictures = sorted((record.path, record.num_frames) for record in source.records)
+    told = json.dumps([str(spec.root.resolve()), spec.storage, spec.image_tmpl, pictures])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _check_can_be_written(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file to write, got a folder")
+    trial = path.with_name(f".{path.name}.trial")
+    write_atomically(trial, b"")
+    trial.unlink()
+
+
+def _write_predictions(path: Path, names: list[str], labels: list[int], probabilities: np.ndarray) -> None:
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["video", "label", *(f"top{i + 1}" for i in range(best.shape[1]))])
+    writer.writerows([name, label, *row] for name, label, row in zip(names, labels, best.tolist(), strict=True))
+    write_atomically(path, text.getvalue().encode())

@@ -1,0 +1,234 @@
+"""Score files: written view by view, read without trust, checked, averaged.
+
+A view is one crop of one clip of every video of a list. ``{clip}_crop{k}.pkl`` is a pickled list in list order, one
+``[scores, label]`` a video, scores float32 (1, classes), raw logits: the form that the tools of TDN and MSN read.
+``{clip}_crop{k}.json`` beside it says which videos they are and how they were measured. Nothing here needs torch.
+"""
+
+import json
+import os
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ops.evaluation import score_pickle
+from ops.evaluation.measurement import Measurement
+from ops.runtime import InputError, write_atomically
+
+
+def view_path(folder: Path, clip: int, crop: int) -> Path:
+    return folder / f"{clip}_crop{crop}.pkl"
+
+
+@dataclass(frozen=True)
+class View:
+    """Scores of one view.
+
+    Args:
+        path: where it was read.
+        scores: (N, classes) float32, raw logits.
+        labels: (N,)
+        videos: names, or None where nothing lies beside the pickle.
+        measurement: likewise.
+    """
+
+    path: Path
+    scores: np.ndarray
+    labels: np.ndarray
+    videos: tuple[str, ...] | None
+    measurement: Measurement | None
+
+
+def write_view(
+    folder: Path, clip: int, crop: int, scores: np.ndarray, labels: Sequence[int], videos: Sequence[str],
+    measurement: Measurement, data: str | None = None,
+) -> None:  # fmt: skip
+    """Write a view's pickle and what goes beside it; scores (N, classes); ``data`` tells pictures from others."""
+    rows = [[row[None].astype(np.float32), int(label)] for row, label in zip(scores, labels, strict=True)]
+    path = view_path(folder, clip, crop)
+    beside = {"clip": clip, "crop": crop, "measurement": measurement.to_dict(), "data": data, "videos": list(videos)}
+    write_atomically(path, pickle.dumps(rows, protocol=4))
+    write_atomically(path.with_suffix(".json"), (json.dumps(beside, indent=1) + "\n").encode())
+
+
+def read_view(path: Path) -> View:
+    """Read one view.
+
+    Raises:
+        InputError: the file is missing, or is anything but a list of scores and labels.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: expected a score file, got {error.strerror or error}") from None
+    try:
+        rows = score_pickle.loads(content)
+    except Exception as error:  # a pickle of a stranger fails in any way it likes
+        raise InputError(f"{path}: expected a pickle of scores, got {type(error).__name__}: {error}") from None
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"{path}: expected a list of [scores, label], got {_describe(rows)}")
+    scores: list[np.ndarray] = []
+    labels: list[int] = []
+    size = 0
+    for number, row in enumerate(rows):
+        try:
+            row_scores, label = _parse_row(row)
+        except ValueError as error:
+            raise InputError(f"{path}, video {number}: {error}") from None
+        if scores and row_scores.shape != scores[0].shape:
+            raise InputError(f"{path}, video {number}: expected {len(scores[0])} scores, got {len(row_scores)}")
+        size += row_scores.size
+        if size > len(content):  # a pickle can name one array many times
+            raise InputError(f"{path}, video {number}: expected scores that {len(content)} bytes can hold, got more")
+        scores.append(row_scores)
+        labels.append(label)
+    if not 0 <= min(labels) <= max(labels) < len(scores[0]):
+        wrong = next(i for i, label in enumerate(labels) if not 0 <= label < len(scores[0]))
+        raise InputError(f"{path}, video {wrong}: expected a label in 0..{len(scores[0]) - 1}, got {labels[wrong]}")
+    videos, measurement = _read_beside(path.with_suffix(".json"), len(rows))
+    return View(path, np.stack(scores), np.array(labels), videos, measurement)
+
+
+def _describe(value: object) -> str:
+    return "an empty list" if isinstance(value, list) else type(value).__name__
+
+
+def _parse_row(row: object) -> tuple[np.ndarray, int]:
+    if not isinstance(row, list | tuple) or len(row) != 2:
+        raise ValueError(f"expected [scores, label], got {_describe(row)}")
+    scores, label = (np.asarray(_numbers(part)) for part in row)
+    if scores.dtype.kind not in "fiu" or scores.ndim < 1 or scores.size < 1 or scores.size != scores.shape[-1]:
+        raise ValueError(f"expected scores (1, classes), got {scores.dtype} {scores.shape}")
+    with np.errstate(over="ignore"):
+        scores = scores.astype(np.float32)
+    if not np.isfinite(scores).all():
+        raise ValueError("expected finite scores, got NaN or infinity")
+    if label.dtype.kind not in "iu" or label.size != 1:
+        raise ValueError(f"expected a whole number as label, got {label.dtype} {label.shape}")
+    return scores.reshape(-1), int(label.reshape(-1)[0])
+
+
+def _numbers(part: Any) -> Any:
+    """Numbers as they are; NumPy would follow lists in lists in lists, of which a few bytes can name billions."""
+    if isinstance(part, list | tuple) and len(part) == 1:
+        (part,) = part
+    if isinstance(part, list | tuple) and any(isinstance(number, list | tuple | np.ndarray) for number in part):
+        raise ValueError(f"expected numbers, got {_describe(part)} of {_describe(part[0])}")
+    return part
+
+
+def _read_beside(path: Path, num_videos: int) -> tuple[tuple[str, ...] | None, Measurement | None]:
+    if not os.path.isfile(path):
+        return None, None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        videos, measurement = tuple(map(str, content["videos"])), Measurement.from_dict(content["measurement"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: expected what a test script writes beside a score file, got {error}") from None
+    for count in (len(videos), measurement.scored_videos):
+        if count != num_videos:
+            raise InputError(f"{path}: expected {num_videos} videos like the score file beside it, got {count}")
+    return videos, measurement
+
+
+def measured_videos(path: Path, measurement: Measurement, data: str | None = None) -> tuple[str, ...] | None:
+    """The videos of a score file that was measured like this, broken ones left out or not; None for any other."""
+    try:
+        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        measured = Measurement.from_dict(beside["measurement"])
+        same = replace(measured, scored_videos=measurement.scored_videos) == measurement
+        return tuple(map(str, beside["videos"])) if same and beside.get("data") == data else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def top_accuracies(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Top-1 and top-5 in percent of finite scores (N, classes); among equal scores the lower class counts first."""
+    if not np.isfinite(probabilities).all():
+        raise ValueError("expected finite scores, got NaN or infinity")
+    rank = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
+    ties = probabilities == probabilities[np.arange(len(labels)), labels][:, None]
+    rank += (ties & (np.arange(probabilities.shape[1]) < labels[:, None])).sum(axis=1)
+    return 100 * float((rank < 1).mean()), 100 * float((rank < 5).mean())
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Rows of logits (N, classes) as probabilities, in double precision."""
+    shifted = scores.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    np.exp(shifted, out=shifted)
+    shifted /= shifted.sum(axis=1, keepdims=True)
+    return shifted
+
+
+def check_agreement(first: View, other: View, same_models: bool) -> None:
+    """Raise on the first thing in which two views that are to be averaged differ.
+
+    Args:
+        same_models: whether they must come from the same checkpoints and settings (views of one folder do, two
+            folders that are ensembled do not).
+    """
+
+    def refuse(what: str, expected: object, got: object) -> None:
+        raise InputError(f"{other.path}: expected {what} {expected} as in {first.path}, got {got}")
+
+    if len(first.labels) != len(other.labels):
+        names = [f"{len(view.labels)}{_only_in(view, ref)}" for view, ref in ((first, other), (other, first))]
+        refuse("number of videos", *names)
+    if first.scores.shape[1] != other.scores.shape[1]:
+        refuse("number of classes", first.scores.shape[1], other.scores.shape[1])
+    for i in np.flatnonzero(first.labels != other.labels)[:1]:
+        refuse(f"label of video {i}", first.labels[i], other.labels[i])
+    if first.videos is not None and other.videos is not None:
+        for i, (a, b) in enumerate(zip(first.videos, other.videos, strict=True)):
+            if a != b:
+                refuse(f"video {i}", repr(a), repr(b))
+    if same_models and first.measurement is not None and other.measurement is not None:
+        expected, got = first.measurement.to_dict(), other.measurement.to_dict()
+        for key in expected:
+            if expected[key] != got[key]:
+                refuse(key, expected[key], got[key])
+
+
+def _only_in(view: View, other: View) -> str:
+    """A video that one view has and the other lacks, in brackets."""
+    if view.videos is None or other.videos is None:
+        return ""
+    others = set(other.videos)
+    only = [name for name in view.videos if name not in others]
+    return f" ({only[0]!r} among them)" if only else ""
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Averaged views: probabilities (N, classes) in double precision, labels (N,), and the first view."""
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    first: View
+
+
+def average_views(folder: Path, num_clips: int, num_crops: int) -> Ensemble:
+    """Sum over clips and crops of softmax(logits), divided by their number; one view in memory at a time.
+
+    Raises:
+        InputError: a view is missing, unreadable or disagrees with the first.
+    """
+    paths = [view_path(folder, clip, crop) for clip in range(num_clips) for crop in range(num_crops)]
+    missing = [p for p in paths if not p.is_file()]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: expected {num_clips} clips x {num_crops} crops in {folder}, got no such file "
+            f"({len(missing)} of {len(paths)} are missing)"
+        )
+    first = read_view(paths[0])
+    total = softmax(first.scores)
+    for path in paths[1:]:
+        view = read_view(path)
+        check_agreement(first, view, same_models=True)
+        total += softmax(view.scores)
+    return Ensemble(total / len(paths), first.labels, first)

@@ -1,0 +1,209 @@
+"""The engine behind both test scripts: every view of every video through one or several models.
+
+N videos of a batch, V views (clips x crops) of each, T segments, K classes.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from contextlib import closing
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ops.checkpoints import load_weights, read_checkpoint
+from ops.data import (
+    BadVideos,
+    BrokenVideo,
+    FrameSampler,
+    ListBatchSampler,
+    TestTransform,
+    TestVideo,
+    TestVideos,
+    VideoSource,
+    check_first_video,
+    read_list,
+    test_loader,
+    test_scale,
+)
+from ops.evaluation.measurement import Checkpoint, Measurement, motion_name
+from ops.evaluation.metrics import RunningMean
+from ops.evaluation.score_journal import ScoreJournal
+from ops.evaluation.score_output import ScoreOutput
+from ops.evaluation.scores import softmax
+from ops.models import MOTION_MODULES, MSN, build_model, fuse_for_inference, saved_model_settings
+from ops.runtime import InputError, autocast, distributed, get_logger, show_bars
+from ops.settings import TestConfig, TestModel
+from ops.video import choose_decoder
+
+
+def score_views(config: TestConfig, device: torch.device) -> None:
+    """Score the views that the settings ask for, and write their files.
+
+    Raises:
+        InputError: what a user can get wrong.
+    """
+    log = get_logger()
+    records = read_list(config.dataset.val_list, config.dataset)[: config.max_num]
+    skip = config.on_bad_video == "skip"
+    check_first_video(records, config.dataset, skip)
+    bad = BadVideos(config.dataset.val_list, len(records), skip, config.max_bad)
+    source = VideoSource(config.dataset, records, choose_decoder(config.decoder))
+    models, checkpoints = zip(*(_load_model(config, m, device) for m in config.models), strict=True)
+    measurement = _measurement(config, len(records), models, checkpoints)
+    log.info("testing: %s", measurement.line())
+    with closing(ScoreOutput(config, measurement, source)) as output:
+        if output.is_complete:
+            log.info("nothing to score: %s has these scores", config.output_dir)
+        else:
+            _fill(output, config, source, models, bad, device)
+
+
+def _fill(
+    output: ScoreOutput,
+    config: TestConfig,
+    source: VideoSource,
+    models: Sequence[MSN],
+    bad: BadVideos,
+    device: torch.device,
+) -> None:
+    """Score what is not scored yet, and write the score files."""
+    done = set(output.journal.read())
+    if done:
+        get_logger().info("continuing: %d of %d videos were scored before", len(done), len(source.records))
+    output.journal.open(distributed.rank())
+    try:
+        _score_videos(config, source, models, output.journal, done, bad, device)
+    finally:
+        output.journal.close()
+    distributed.barrier()
+    bad.gather()
+    if distributed.is_main():
+        output.write(bad.reasons)
+    distributed.barrier()
+
+
+def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> tuple[MSN, Checkpoint]:
+    content = read_checkpoint(model.weights)
+    motion, window, trained_with = saved_model_settings(content, model.weights)
+    motion = (MOTION_MODULES if motion is None else motion) if config.motion is None else config.motion
+    window = window if config.motion_window is None else config.motion_window
+    if trained_with not in (None, model.num_segments):
+        get_logger().warning(
+            "%s was trained with %d segments and is tested with %d", model.weights, trained_with, model.num_segments
+        )
+    network = build_model(
+        model.arch, config.dataset.num_classes, model.num_segments, motion=motion, motion_window=window
+    )
+    extra = load_weights(network, content, str(model.weights))
+    network = fuse_for_inference(network).to(device)
+    if config.compile:
+        network.compile()
+    epoch = extra.get("epoch")
+    digest = hashlib.sha256(model.weights.read_bytes()).hexdigest()[:16]
+    return network, Checkpoint(model.weights.name, epoch if isinstance(epoch, int) else None, digest)
+
+
+def _measurement(
+    config: TestConfig, num_videos: int, models: Sequence[MSN], checkpoints: Sequence[Checkpoint]
+) -> Measurement:
+    sampling = "random" if config.clip_sampling == "random" else "even"
+    return Measurement(
+        dataset=config.dataset.name,
+        video_list=config.dataset.val_list.name,
+        num_videos=num_videos,
+        scored_videos=num_videos,
+        segments=tuple(m.num_segments for m in config.models),
+        motion=tuple(motion_name(m.backbone.motion_modules) for m in models),
+        motion_windows=tuple(m.backbone.motion_window for m in models),
+        crops=config.num_crops,
+        clips=config.num_clips,
+        sampling=f"dense {sampling}" if config.dense_sample else sampling,
+        scale=test_scale(config.input_size),
+        size=_crop_size(config),
+        checkpoints=tuple(checkpoints),
+        coefficients=tuple(m.coefficient for m in config.models),
+        softmax=config.softmax,
+        amp=config.amp,
+        seed=config.seed if sampling == "random" else None,
+    )
+
+
+def _score_videos(
+    config: TestConfig,
+    source: VideoSource,
+    models: Sequence[MSN],
+    journal: ScoreJournal,
+    done: set[int],
+    bad: BadVideos,
+    device: torch.device,
+) -> None:
+    """Score this process's share of the videos that are not done yet."""
+    dataset = TestVideos(
+        source,
+        tuple(m.num_segments for m in config.models),
+        FrameSampler(config.dense_sample, config.clip_sampling == "random", config.seed),
+        TestTransform(test_scale(config.input_size), _crop_size(config), config.num_crops),
+        config.clips,
+        config.num_clips,
+    )
+    views = len(config.clips) * config.num_crops
+    videos_a_batch = max(1, config.batch_size // views)
+    sampler = ListBatchSampler(len(dataset), videos_a_batch, distributed.rank(), distributed.world_size())
+    sampler.batches = [b for b in sampler.batches if not done.issuperset(b)]
+    top1 = RunningMean()
+    count = sum(map(len, sampler.batches))
+    loader = test_loader(dataset, sampler, config.workers, device, config.clip_timeout)
+    with tqdm(total=count, unit="video", disable=not show_bars(), dynamic_ncols=True) as bar, loader.guard():
+        for batch in loader:
+            bad.add(sample for sample in batch if isinstance(sample, BrokenVideo))
+            bar.update(len(batch))
+            videos = [sample for sample in batch if isinstance(sample, TestVideo)]
+            if not videos:
+                continue
+            scores = _score_batch(config, videos, models, device)  # (N, V, K)
+            for video, video_scores in zip(videos, scores, strict=True):
+                if not np.isfinite(video_scores).all():
+                    raise InputError(f"{source.records[video.video].path}: expected finite scores, got NaN or infinity")
+                journal.append(video.video, video_scores)
+                top1.add(100 * float(softmax(video_scores).sum(axis=0).argmax() == video.label))
+            bar.set_postfix_str(f"top-1 {top1.mean:.2f} %", refresh=False)
+
+
+def _crop_size(config: TestConfig) -> int:
+    return test_scale(config.input_size) if config.full_res else config.input_size
+
+
+@torch.inference_mode()
+def _score_batch(
+    config: TestConfig, videos: Sequence[TestVideo], models: Sequence[MSN], device: torch.device
+) -> np.ndarray:
+    """Logits (N, V, K) of every view of some videos: the weighted sum over models, over their number."""
+    videos = [v._replace(frames=v.frames.to(device, non_blocking=True)) for v in videos]
+    weighted = []
+    for number, (network, settings) in enumerate(zip(models, config.models, strict=True)):
+        views = [
+            video.view(number, clip, crop)
+            for video in videos
+            for clip in range(len(config.clips))
+            for crop in range(config.num_crops)
+        ]
+        parts = [
+            _logits(network, torch.stack(views[start : start + config.batch_size]), config.amp, device)
+            for start in range(0, len(views), config.batch_size)
+        ]
+        scores = torch.cat(parts)  # (N*V, K)
+        if config.softmax:
+            scores = scores.log_softmax(dim=1) + math.log(settings.coefficient)
+        weighted.append(scores if config.softmax else settings.coefficient * scores)
+    several = torch.stack(weighted)  # (models, N*V, K)
+    total = several.logsumexp(dim=0) - math.log(len(models)) if config.softmax else several.mean(dim=0)
+    return total.unflatten(0, (len(videos), -1)).cpu().numpy()
+
+
+def _logits(network: MSN, clips: Tensor, amp: str | None, device: torch.device) -> Tensor:
+    """(V, T, F, 3, s, s) -> (V, K)"""
+    with autocast(device, amp):
+        return network(clips).float()

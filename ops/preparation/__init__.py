@@ -1,0 +1,1 @@
+"""Official downloads -> lists, frames, small videos."""

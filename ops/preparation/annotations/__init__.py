@@ -1,0 +1,1 @@
+"""Official annotation files, one reader a data set."""

@@ -1,0 +1,87 @@
+"""What a check that was interrupted had found, so that the next one goes on there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ops.preparation.checking.media_check import Facts, Medium, Problem
+from ops.runtime import InputError, try_lock
+
+
+class Journal:
+    """A file of facts, a line each; one run at a time holds it, and a run that ends well removes it.
+
+    A fact counts while its file or folder has the size and the time of change that it had.
+
+    Args:
+        path: of the file.
+        settings: of the run; a journal of others is started anew.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path.parent}: expected a folder to write to, got {error.strerror} (--report)") from None
+        if not try_lock(self.file):
+            self.file.close()
+            raise InputError(f"{path.parent}: expected no other check in this folder, got one (--report)")
+        self.known = self._read(settings)
+
+    def _read(self, settings: dict[str, Any]) -> dict[str, tuple[list[int], Facts]]:
+        self.file.seek(0)
+        first, *lines = self.file.read().split("\n")
+        known = {}
+        try:
+            if first != json.dumps(settings) or not lines:
+                raise ValueError("a journal of other settings")
+            for line in lines[:-1]:
+                name, stamp, (frames, size, problems) = json.loads(line)
+                known[name] = (stamp, Facts(frames, size, tuple(Problem(*problem) for problem in problems)))
+        except (ValueError, TypeError):
+            self.file.truncate(0)
+            self._write(settings)
+            return {}
+        self.file.truncate(self.file.tell() - len(lines[-1]))  # a line that was not finished; all is ASCII
+        return known
+
+    def _write(self, content: Any) -> None:
+        try:
+            self.file.write(json.dumps(content) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise InputError(f"{self.path}: expected to write a file, got {error.strerror}") from None
+
+    def recall(self, medium: Medium) -> Facts | None:
+        """What an earlier run found, if the medium has not changed."""
+        stamp, facts = self.known.get(medium.name, (None, None))
+        return facts if facts is not None and stamp == stamp_of(medium) else None
+
+    def add(self, medium: Medium, facts: Facts) -> None:
+        self._write([medium.name, stamp_of(medium), facts])
+
+    def finish(self) -> None:
+        """Removes the file: everything that it says is in the reports."""
+        self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.close()
+
+
+def stamp_of(medium: Medium) -> list[int]:
+    """Size and time of change of a file or a folder; nothing where there is none."""
+    try:
+        status = medium.path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]

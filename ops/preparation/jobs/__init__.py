@@ -1,0 +1,1 @@
+"""One job a video, many at once."""

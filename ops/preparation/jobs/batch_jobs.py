@@ -1,0 +1,204 @@
+"""What the data-preparation scripts share: one job a file, in processes, with progress and a summary.
+
+An output that exists is complete (output_items.py): it is left alone, and everything else is done, or done again. One
+run at a time holds a folder of outputs, and all runs for it have the same settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops.preparation.jobs.batch_plan import Plan, plan_batch
+from ops.preparation.jobs.output_items import FinishItem, WriteOutput, Written
+from ops.runtime import (
+    SHOWN,
+    Done,
+    Failure,
+    InputError,
+    number_type,
+    plural,
+    print_any_name,
+    processors,
+    progress_bar,
+    run_tasks,
+    show,
+    try_lock,
+)
+
+
+def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    """The options that every script for many videos has."""
+    parser.add_argument("videos", type=Path, metavar="VIDEOS", help="folder that is searched for videos, or one video")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; it gets the same subfolders")
+    parser.add_argument(
+        "-j", "--jobs", type=number_type(int, 1), default=processors(), help="processes (default: the processors)"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=number_type(float, 0),
+        default=1800.0,
+        metavar="SECONDS",
+        help="give a video up after that long; 0 for never (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--keep_damaged",
+        action="store_true",
+        help="keep what can be decoded of a damaged or cut-off video, and say which (default: it fails)",
+    )
+    parser.add_argument(
+        "--dry-run", "--dry_run", dest="dry_run", action="store_true", help="only say what would be done"
+    )
+
+
+@contextlib.contextmanager
+def claimed_folder(out: Path, tool: str, settings: dict[str, Any]) -> Iterator[None]:
+    """Holds ``out`` for this run, and checks that what is in it was made with the same settings.
+
+    Without the check, a run with other settings would take the outputs of an earlier one for its own.
+    """
+    path = out / f".{tool}.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out}: expected a folder that can be written to, got {error.strerror}") from None
+    with file:
+        if not try_lock(file):
+            raise InputError(f"{out}: expected no other run in this folder, got one that holds {path.name}")
+        file.seek(0)
+        text = file.read()
+        if not text:
+            write_settings(path, file.fileno(), settings)
+        else:
+            check_settings(path, text, settings)
+        yield
+
+
+def write_settings(path: Path, file: int, settings: dict[str, Any]) -> None:
+    """Writes all of the settings or none: a part of them would close the folder to later runs."""
+    content = (json.dumps(settings) + "\n").encode()
+    try:
+        while content:
+            content = content[os.write(file, content) :]  # unbuffered: nothing is left to write at the end
+    except OSError as error:
+        os.ftruncate(file, 0)
+        raise InputError(f"{path}: expected to write settings, got {error.strerror}") from None
+
+
+def check_settings(path: Path, text: str, settings: dict[str, Any]) -> None:
+    """Raise unless ``text``, from ``path``, holds these settings."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path}: expected the settings of an earlier run, got no JSON ({error})") from None
+    for key, value in settings.items():
+        before = found.get(key) if isinstance(found, dict) else found
+        if before != value:
+            raise InputError(f"{path.parent} was made with {key} {before}, got {key} {value}: choose another folder")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One run of a script over many videos.
+
+    Args:
+        tool: name of the script; its settings and failures are kept under it.
+        did: past tense of what it does.
+        suffix: ending of an output's name.
+        first: name of a file that an output, if it is a folder, contains.
+        settings: what decides the content of an output.
+        write: makes one output.
+    """
+
+    tool: str
+    did: str
+    suffix: str
+    first: str
+    settings: dict[str, Any]
+    write: WriteOutput
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Does what is not done yet; returns the exit status."""
+        print_any_name()
+        plan = plan_batch(args.videos, args.out, self.suffix, self.first)
+        if args.dry_run:
+            settings = args.out / f".{self.tool}.json"
+            if settings.is_file():
+                check_settings(settings, settings.read_text(encoding="utf-8"), self.settings)
+            self.preview(plan)
+            return 1 if plan.failures else 0
+        with claimed_folder(args.out, self.tool, self.settings):
+            return self.carry_out(plan, args)
+
+    def preview(self, plan: Plan) -> None:
+        """Says what a run would do."""
+        for item in plan.todo[:SHOWN]:
+            print(f"{item.source} -> {item.output}")
+        if len(plan.todo) > SHOWN:
+            print(f"... and {len(plan.todo) - SHOWN:,} more")
+        print(f"to do: {plural(len(plan.todo), 'video')}; {self.rest(plan)}")
+        self.report(plan.failures)
+
+    def rest(self, plan: Plan) -> str:
+        """What was not to be done."""
+        ignored = f"; {plural(plan.ignored, 'file')} with other endings passed by" if plan.ignored else ""
+        return f"there already: {plan.finished:,}{ignored}"
+
+    def carry_out(self, plan: Plan, args: argparse.Namespace) -> int:
+        """Does the items of the plan, shows progress, and sums up; returns the exit status."""
+        done: dict[str, Written] = {}
+        failures = list(plan.failures)
+        started = time.monotonic()
+        interrupted = False
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        results = run_tasks(plan.todo, FinishItem(self.write), args.jobs, args.timeout)
+        with progress_bar(len(plan.todo), "video") as progress:
+            try:
+                with contextlib.closing(results):
+                    for result in results:
+                        if isinstance(result, Done):
+                            done[result.name] = result.result
+                        else:
+                            failures.append(result)
+                            progress.set_postfix_str(f"{len(failures)} failed", refresh=False)
+                        progress.update()
+            except KeyboardInterrupt:
+                interrupted = True
+        frames, seconds = sum(written.frames for written in done.values()), time.monotonic() - started
+        rate = f", {frames / seconds:,.0f} frames/s" if frames else ""
+        print(f"{self.did} {plural(len(done), 'video')} ({plural(frames, 'frame')}) in {seconds:.1f} s{rate}", end="")
+        print(f"; {self.rest(plan)}; failed: {len(failures):,}")
+        remarks = [Failure(name, written.remark) for name, written in done.items() if written.remark]
+        show("kept, though damaged", remarks)
+        self.report(failures, args.out)
+        if interrupted:
+            left = len(plan.todo) - len(done) - (len(failures) - len(plan.failures))
+            print(f"interrupted with {plural(left, 'video')} to do: the same command goes on there", file=sys.stderr)
+            return 130
+        return 1 if failures else 0
+
+    def report(self, failures: Sequence[Failure], out: Path | None = None) -> None:
+        """Names what failed and why, on stderr and, whole, in a file in ``out``."""
+        show("failed", failures)
+        if out is None:
+            return
+        path = out / f"{self.tool}_failed.txt"
+        if not failures:
+            path.unlink(missing_ok=True)
+            return
+        lines = [f"{failure.name}: {failure.reason}\n" for failure in failures]
+        try:
+            path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
+            print(f"all of them: {path}", file=sys.stderr)
+        except OSError as error:
+            print(f"{path}: expected to write what failed, got {error.strerror}", file=sys.stderr)

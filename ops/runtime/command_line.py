@@ -1,0 +1,77 @@
+"""How the scripts talk: command lines read, counts and progress printed."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from ops.runtime.errors import InputError
+from ops.runtime.worker_pool import Failure
+
+SHOWN = 10  # lines of a long list that are printed
+QUIET_INTERVAL = 30.0  # seconds between progress lines where there is no terminal
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Reports a wrong command line as bad input, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{self.prog}: {message}")
+
+
+def number_type(kind: Callable[[str], Any], low: float, high: float = math.inf) -> Callable[[str], Any]:
+    """An argparse type: a number from ``low`` to ``high``."""
+
+    def parse(text: str) -> Any:
+        expected = f"expected a number from {low:g}" + (f" to {high:g}" if high < math.inf else "")
+        try:
+            value = kind(text)
+        except (ValueError, ZeroDivisionError):
+            raise argparse.ArgumentTypeError(f"{expected}, got {text!r}") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{expected}, got {text}")
+        return value
+
+    return parse
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 video``, ``2,000 videos``, ``3 classes``."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
+def progress_bar(total: int, unit: str) -> tqdm:
+    """A bar with rate and time left on a terminal, now and then a line elsewhere."""
+    interval = 0.1 if sys.stderr.isatty() else QUIET_INTERVAL
+    return tqdm(total=total, unit=unit, mininterval=interval, dynamic_ncols=True, disable=total == 0)
+
+
+def print_any_name() -> None:
+    """Lets print show file names that are in no encoding of this terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def show(title: str, entries: Sequence[Failure]) -> None:
+    """Prints the first of some entries on stderr, in order."""
+    if not entries:
+        return
+    print(f"{title}:", file=sys.stderr)
+    for entry in sorted(entries, key=lambda entry: entry.name)[:SHOWN]:
+        print(f"  {entry.name}: {entry.reason}", file=sys.stderr)
+    if len(entries) > SHOWN:
+        print(f"  ... and {len(entries) - SHOWN:,} more", file=sys.stderr)

@@ -1,0 +1,195 @@
+"""Processes: the only file that calls torch.distributed. With one process everything is a no-op.
+
+Launched by ``torchrun`` or ``python -m torch.distributed.launch`` (which set RANK, WORLD_SIZE and LOCAL_RANK), or
+alone.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from logging import INFO, WARNING
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from ops.runtime.errors import InputError, Stopped
+from ops.runtime.logger import get_logger
+
+PATIENCE = timedelta(hours=1)  # for other processes: one may write to a slow disk, or decode a long video
+Result = TypeVar("Result")
+_host_group: Any = None  # gloo, for what devices need not know: they would spin while they wait
+
+
+def world_size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's rank; before the group is joined, what the launcher says."""
+    return dist.get_rank() if dist.is_initialized() else int(os.environ.get("RANK", "0"))
+
+
+def is_main() -> bool:
+    return rank() == 0
+
+
+def is_launched() -> bool:
+    """Whether torchrun, which passes on the signals that it receives, started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def is_restart() -> bool:
+    """Whether torchrun started this process anew after one of its processes failed."""
+    return _restarts() > 0
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def pick_device(gpus: Sequence[int] | None) -> torch.device:
+    """This process's device: the local rank's entry of ``gpus`` (default: the local rank itself), else the CPU.
+
+    Raises:
+        InputError: there are fewer GPUs than processes on this machine, or not the ones asked for.
+    """
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    processes = max(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), local_rank + 1)
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    asked = f"--gpus {' '.join(map(str, gpus))}: " if gpus else ""
+    if available == 0:
+        get_logger().log(WARNING if gpus else INFO, "%sno GPU here, running on the CPU", asked)
+        return torch.device("cpu")
+    chosen = tuple(dict.fromkeys(gpus)) if gpus else tuple(range(available))
+    if len(chosen) < processes:
+        raise InputError(f"{asked}expected a GPU for each of {processes} processes on this machine, got {len(chosen)}")
+    for index in chosen[:processes]:
+        if index >= available:
+            raise InputError(f"{asked}expected a GPU below {available}, got {index}")
+    if gpus and len(chosen) > processes:
+        get_logger().warning("%sone GPU a process, so %d of them; torchrun starts more processes", asked, processes)
+    torch.cuda.set_device(chosen[local_rank])
+    get_logger().info("running on %s", torch.cuda.get_device_name(chosen[local_rank]))
+    return torch.device("cuda", chosen[local_rank])
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the launcher's processes (NCCL on GPUs, gloo on CPUs), and leave them at an end that all come to."""
+    global _host_group
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    # torchrun keeps its store over restarts: without a name of their own, processes would find addresses of dead ones.
+    store, own_rank, size = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(f"restart_{_restarts()}", store)
+    backend, device_id = ("nccl", device) if device.type == "cuda" else ("gloo", None)
+    dist.init_process_group(backend, timeout=PATIENCE, store=store, rank=own_rank, world_size=size, device_id=device_id)
+    _host_group = dist.new_group(timeout=PATIENCE, backend="gloo")
+    try:
+        yield
+    except Stopped:
+        dist.destroy_process_group()
+        raise
+    # After an error others may be amid a collective, for which NCCL would wait: the error is to be read first.
+    dist.destroy_process_group()
+
+
+def wrap(model: nn.Module, device: torch.device) -> nn.Module:
+    """DistributedDataParallel where there are several processes, else the model itself."""
+    if world_size() == 1:
+        return model
+    device_ids = [device.index] if device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(model, device_ids=device_ids, gradient_as_bucket_view=True)
+
+
+def gradients_synced(network: nn.Module, when: bool) -> AbstractContextManager:
+    """Average the gradients of a backward pass over processes only ``when``: at the last of accumulated batches."""
+    if when or not isinstance(network, nn.parallel.DistributedDataParallel):
+        return nullcontext()
+    return network.no_sync()
+
+
+@contextmanager
+def main_first() -> Iterator[None]:
+    """Let the first process through before the others: what it downloads, they find in the cache."""
+    if not is_main():
+        barrier()
+    yield
+    if is_main():
+        barrier()
+
+
+def sync_buffers(model: nn.Module) -> None:
+    """Give every process the first one's buffers, so that all evaluate the network that is saved."""
+    if world_size() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)
+
+
+def sum_over_processes(values: Sequence[float], device: torch.device) -> list[float]:
+    """Element-wise sum, in double precision."""
+    if world_size() == 1:
+        return list(values)
+    total = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(total)
+    return total.tolist()
+
+
+def highest(value: int) -> int:
+    """The highest of all processes' values, without waiting for a device."""
+    if world_size() == 1:
+        return value
+    box = torch.tensor(value)
+    dist.all_reduce(box, dist.ReduceOp.MAX, group=_host_group)
+    return int(box)
+
+
+def from_all(item: Any) -> list[Any]:
+    """Every process's picklable ``item``, in the order of ranks."""
+    if world_size() == 1:
+        return [item]
+    items = [None] * world_size()
+    dist.all_gather_object(items, item, group=_host_group)
+    return items
+
+
+def on_main(function: Callable[[], Result]) -> Result:
+    """What ``function`` returns, or the InputError that it raises, on the first process: the same everywhere."""
+    return from_main(on_main_only(function))
+
+
+def on_main_only(function: Callable[[], Result]) -> Result | None:
+    """What ``function`` returns on the first process, None elsewhere; the InputError that it raises, everywhere."""
+    result, problem = None, None
+    if is_main():
+        try:
+            result = function()
+        except InputError as error:
+            problem = str(error)
+    problem = from_main(problem)
+    if problem is not None:
+        raise InputError(problem)
+    return result
+
+
+def merge_over_processes(items: dict[int, Any]) -> dict[int, Any]:
+    """The entries of every process, in order of their keys."""
+    return dict(sorted(entry for part in from_all(items) for entry in part.items()))
+
+
+def from_main(item: Any) -> Any:
+    """The first process's picklable ``item``, everywhere."""
+    if world_size() == 1:
+        return item
+    box = [item]
+    dist.broadcast_object_list(box, src=0, group=_host_group)
+    return box[0]
+
+
+def barrier() -> None:
+    if world_size() > 1:
+        dist.barrier(group=_host_group)

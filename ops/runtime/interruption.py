@@ -1,0 +1,73 @@
+"""Signals: SIGTERM and SIGINT let the step at hand end, so that a run can be saved before it stops."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from types import FrameType
+from typing import TypeVar
+
+from ops.runtime import distributed
+from ops.runtime.errors import Stopped
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+Item = TypeVar("Item")
+
+
+class StopRequest:
+    """Remembers that a signal asked this process to stop; all processes then stop at the same step.
+
+    One more signal ends the process at once. Under torchrun it takes two more: of the first, torchrun sends every
+    process a copy of its own.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._patience = 2 if distributed.is_launched() else 1
+
+    def listen(self) -> None:
+        """Catch the signals, from now to the end of the process."""
+        for number in SIGNALS:
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self._patience == 0:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self._patience -= 1
+        self.signal = self.signal or number
+
+    def check(self) -> None:
+        """Raise Stopped, in all processes alike, once one of them was asked to stop. Every process must call this."""
+        number = distributed.highest(self.signal)
+        if number:
+            raise Stopped(signal.Signals(number).name)
+
+    def checking(self, items: Iterable[Item], count: int) -> Iterator[Item]:
+        """``items`` with a check before each; ``count``: the most items that a process has, all others one less."""
+        self.check()
+        for done, item in enumerate(items, 1):
+            yield item
+            if done < count:
+                self.check()
+
+
+def shield_worker(worker_id: int) -> None:
+    """For the start of a process that decodes: its parent alone ends it.
+
+    What a terminal or a scheduler sends to every process of a job must not take the decoders from a run that wants to
+    end its step. A thread waits for SIGTERM, since only there the sender can be told: the parent, and not anyone else.
+    (A process that was spawned, not forked, has threads that do not block SIGTERM, which then ends it as usual.)
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    else:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _end_with_parent(parent: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

@@ -1,0 +1,12 @@
+from .config import ResultsConfig as ResultsConfig
+from .config import TestConfig as TestConfig
+from .config import TestModel as TestModel
+from .config import TrainConfig as TrainConfig
+from .config import config_changes as config_changes
+from .config import config_dict as config_dict
+from .options import TestScript as TestScript
+from .options import parse_results as parse_results
+from .options import parse_test as parse_test
+from .options import parse_train as parse_train
+from .sources import add_source_arguments as add_source_arguments
+from .sources import resolve_sources as resolve_sources

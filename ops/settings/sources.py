@@ -1,0 +1,58 @@
+"""Command lines that name a data set, as those of main.py do, or lists of one."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from ops.data import BUILT_IN, DatasetSpec, configured_name, resolve_dataset
+from ops.settings.options import add_dataset_arguments, dataset_options
+
+BESIDE = "dataset.toml"  # as make_lists.py calls it
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """The data set or the lists, and main.py's options for them."""
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="DATASET|LIST",
+        help=f"name of a data set ({', '.join(BUILT_IN)}, or one described by the options below), lists of one, or a "
+        f"name and lists; without a name, {BESIDE} beside the first list describes it; without lists, the training and "
+        f"the validation list are taken",
+    )
+    add_dataset_arguments(parser)
+
+
+def resolve_sources(args: argparse.Namespace) -> tuple[DatasetSpec, list[Path]]:
+    """The data set and the lists that a command line means.
+
+    Raises:
+        InputError: something is missing or contradicts itself.
+    """
+    name, lists = split_sources(args.sources)
+    if name is None:
+        beside = lists[0].parent / BESIDE
+        if args.dataset_config is None and beside.is_file():
+            args.dataset_config = str(beside)
+        if args.dataset_config is not None:
+            name = configured_name(Path(args.dataset_config))
+        elif args.root_path is None:
+            args.root_path = str(lists[0].parent)
+        name = name or lists[0].resolve().parent.name
+    args.dataset = name
+    options = dataset_options(args)
+    if lists:
+        options = dataclasses.replace(options, train_list=str(lists[0]), val_list=str(lists[-1]))
+    spec = resolve_dataset(options)
+    return spec, lists or list(dict.fromkeys((spec.train_list, spec.val_list)))
+
+
+def split_sources(sources: Sequence[str]) -> tuple[str | None, list[Path]]:
+    """The name of the data set, if the first source is one, and the lists."""
+    first = Path(sources[0])
+    is_name = sources[0] in BUILT_IN or not (first.is_file() or first.suffix or len(first.parts) > 1)
+    names, lists = (sources[:1], sources[1:]) if is_name else ((), sources)
+    return next(iter(names), None), list(dict.fromkeys(map(Path, lists)))

@@ -1,0 +1,5 @@
+"""A file or a folder of images -> frames by number."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

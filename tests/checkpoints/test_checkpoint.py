@@ -1,0 +1,399 @@
+"""Checkpoint files: what can be wrong with them, atomic writes, and the conversion of the reference's."""
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ops.checkpoints.file import load_state_dict, load_weights, read_checkpoint, tune_from, write_checkpoint
+from ops.checkpoints.published.msn import convert_reference, is_reference
+from ops.models.build import build_model
+from ops.models.recognizer import MSN
+from ops.models.resnet import ARCHS
+from ops.runtime.errors import InputError
+from tests.golden_weights import GOLDEN, fill, read_shapes, relative_error, shapes_of
+from tests.oracle.msn_oracle import MSNOracle
+
+FLOAT32 = 1e-4
+TINY, CLASSES = "resnet14", 5
+State = dict[str, Tensor]
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arch of one bottleneck a stage, which only the tests know."""
+    monkeypatch.setitem(ARCHS, TINY, (ARCHS["resnet50"][0], (1, 1, 1, 1)))
+
+
+@pytest.fixture(scope="module")
+def oracle() -> MSNOracle:
+    """T = 2."""
+    return fill(MSNOracle(TINY, CLASSES, 2)).eval()
+
+
+@pytest.fixture
+def reference(oracle: MSNOracle) -> State:
+    """A state dict as the reference names it, for tests to change."""
+    return dict(oracle.state_dict())
+
+
+def _build(num_segments: int = 2, arch: str = TINY, classes: int = CLASSES, **options: object) -> MSN:
+    return build_model(arch, classes, num_segments, **options).eval()
+
+
+def _clips(segments: int, videos: int = 1) -> Tensor:
+    return torch.randn((videos, segments, 5, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+
+
+def _error(model: nn.Module, oracle: nn.Module, segments: int = 2) -> float:
+    """How far the logits of a video are apart."""
+    with torch.no_grad():
+        return relative_error(model(_clips(segments)), oracle(_clips(segments)))
+
+
+def _copy(model: nn.Module) -> State:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def _same(one: State, other: State) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+class _Malicious:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable, tuple]:
+        return os.mkdir, (str(self.path),)
+
+
+class TestReadCheckpoint:
+    def _fails(self, path: Path) -> str:
+        with pytest.raises(InputError) as caught:
+            read_checkpoint(path)
+        message = str(caught.value)
+        assert "\n" not in message and message.startswith(f"{path}: expected a checkpoint")
+        return message
+
+    def test_returns_what_was_saved(self, tmp_path):
+        torch.save({"epoch": 3, "state_dict": {"a": torch.ones(2)}}, tmp_path / "a.pth")
+        content = read_checkpoint(str(tmp_path / "a.pth"))
+        assert content["epoch"] == 3 and torch.equal(content["state_dict"]["a"], torch.ones(2))
+
+    def test_nothing_there(self, tmp_path):
+        assert self._fails(tmp_path / "none.pth").endswith("got nothing there")
+
+    def test_a_folder(self, tmp_path):
+        assert self._fails(tmp_path).endswith("got a folder")
+
+    @pytest.mark.parametrize(
+        "text", ["", "hello world\n", "epoch: 3\n", "best\n", "(a)\n", "run 1\n", "arch,lr\n", "\n", "<html></html>"]
+    )
+    def test_a_text_file(self, tmp_path, text):
+        path = tmp_path / "notes.txt"
+        path.write_text(text)
+        self._fails(path)
+
+    @pytest.mark.parametrize("new_format", [True, False])
+    def test_a_truncated_file(self, tmp_path, new_format):
+        path = tmp_path / "half.pth"
+        torch.save({"a": torch.ones(9)}, path, _use_new_zipfile_serialization=new_format)
+        whole = path.read_bytes()
+        for size in range(0, len(whole), 29):
+            path.write_bytes(whole[:size])
+            self._fails(path)
+
+    @pytest.mark.parametrize("content", [[1, 2], torch.ones(2), 3])
+    def test_something_other_than_a_dict(self, tmp_path, content):
+        path = tmp_path / "list.pth"
+        torch.save(content, path)
+        assert self._fails(path).endswith(f"(a dict), got {type(content).__name__}")
+
+    @pytest.mark.parametrize("by_torch", [True, False])
+    def test_a_malicious_file_does_nothing(self, tmp_path, by_torch):
+        path, trace = tmp_path / "evil.pth", tmp_path / "trace"
+        content = {"state_dict": _Malicious(trace)}
+        if by_torch:
+            torch.save(content, path)
+        else:
+            path.write_bytes(pickle.dumps(content, protocol=2))
+        self._fails(path)
+        assert not trace.exists()
+        torch.load(path, weights_only=False) if by_torch else pickle.loads(path.read_bytes())
+        assert trace.exists()  # so it would have
+
+
+class TestWriteCheckpoint:
+    def test_can_be_read_back(self, tmp_path):
+        path = tmp_path / "a.pth"
+        write_checkpoint({"epoch": 1}, path)
+        write_checkpoint({"epoch": 2, "state_dict": {"a": torch.ones(2)}}, path)
+        assert read_checkpoint(path)["epoch"] == 2
+        assert list(tmp_path.iterdir()) == [path]
+
+    @pytest.mark.parametrize("failing", ["os.replace", "os.fsync", "torch.save"])
+    def test_a_failure_leaves_the_old_file_and_nothing_else(self, tmp_path, monkeypatch, failing):
+        path = tmp_path / "a.pth"
+        write_checkpoint({"epoch": 1}, path)
+
+        def full(*_: object, **__: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(failing, full)
+        with pytest.raises(InputError, match=r"a\.pth: expected to write a checkpoint, got .*No space left"):
+            write_checkpoint({"epoch": 2}, path)
+        monkeypatch.undo()
+        assert read_checkpoint(path) == {"epoch": 1}
+        assert list(tmp_path.iterdir()) == [path]
+
+    @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+    def test_an_interruption_leaves_the_old_file_and_nothing_else(self, tmp_path, monkeypatch, interruption):
+        path = tmp_path / "a.pth"
+        write_checkpoint({"epoch": 1}, path)
+
+        def interrupted(*_: object) -> None:
+            raise interruption
+
+        monkeypatch.setattr(os, "fsync", interrupted)
+        with pytest.raises(interruption):
+            write_checkpoint({"epoch": 2}, path)
+        assert read_checkpoint(path) == {"epoch": 1}
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_what_cannot_be_saved_leaves_nothing(self, tmp_path):
+        with pytest.raises((InputError, pickle.PicklingError, AttributeError, TypeError)):
+            write_checkpoint({"schedule": lambda epoch: epoch}, tmp_path / "a.pth")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_is_not_there(self, tmp_path):
+        with pytest.raises(InputError, match=r"expected to write a checkpoint, got .*No such file"):
+            write_checkpoint({}, tmp_path / "none" / "a.pth")
+
+
+class TestLoadStateDict:
+    @pytest.mark.parametrize("prefix", ["", "module."])
+    @pytest.mark.parametrize("bare", [True, False])
+    def test_bare_or_not_with_prefixes_or_without(self, prefix, bare):
+        state = {f"{prefix}a.module.weight": torch.ones(2)}
+        content = state if bare else {"state_dict": state, "epoch": 2}
+        assert load_state_dict(content, "file").keys() == {"a.module.weight"}
+
+    @pytest.mark.parametrize(
+        "content",
+        [{}, {"state_dict": {}}, {"epoch": 3}, {"state_dict": [1]}, {"state_dict": 1}, {"a": torch.eye(2).to_sparse()},
+         {"a": torch.empty(2, device="meta")}],
+    )  # fmt: skip
+    def test_no_weights(self, content):
+        with pytest.raises(InputError, match="state_dict of named tensors"):
+            load_state_dict(content, "file")
+
+
+class TestLoadWeights:
+    @pytest.mark.parametrize("prefix", ["", "module."])
+    @pytest.mark.parametrize("bare", [True, False])
+    def test_of_this_project(self, tmp_path, prefix, bare):
+        torch.manual_seed(1)
+        saved, model = _build(), _build()
+        state = {prefix + name: value for name, value in saved.state_dict().items()}
+        torch.save(state if bare else {"state_dict": state, "epoch": 4, "arch": TINY}, tmp_path / "a.pth")
+        rest = load_weights(model, tmp_path / "a.pth")
+        assert _same(model.state_dict(), saved.state_dict())
+        assert rest == ({} if bare else {"epoch": 4, "arch": TINY})
+
+    def test_counters_of_batches_may_lack(self):
+        saved, model = _build(), _build()
+        state = {k: v for k, v in saved.state_dict().items() if not k.endswith("num_batches_tracked")}
+        load_weights(model, {"state_dict": state})
+        assert torch.equal(model.head.weight, saved.head.weight)
+
+    def test_counters_of_batches_are_kept(self):
+        saved, model = _build(), _build()
+        saved.backbone.bn1.num_batches_tracked.fill_(17)
+        load_weights(model, {"state_dict": saved.state_dict()})
+        assert model.backbone.bn1.num_batches_tracked == 17
+
+    def _fails(self, model: nn.Module, content: dict) -> str:
+        before = _copy(model)
+        with pytest.raises(InputError) as caught:
+            load_weights(model, content)
+        assert _same(before, model.state_dict())
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    def test_missing_unexpected_and_misshapen_are_named_and_nothing_is_loaded(self):
+        torch.manual_seed(1)
+        state = _build().state_dict()
+        del state["backbone.conv1.weight"], state["backbone.layer3.0.motion.shift.weight"]
+        state["backbone.surprise"] = torch.zeros(1)
+        state["head.bias"] = torch.zeros(9)
+        message = self._fails(_build(), {"state_dict": state})
+        assert "2 missing: backbone.conv1.weight, backbone.layer3.0.motion.shift.weight" in message
+        assert "1 unexpected: backbone.surprise" in message
+        assert "1 misshapen: head.bias expected (5,) got (9,)" in message
+
+    def test_long_lists_are_cut(self):
+        message = self._fails(_build(), {"state_dict": {"backbone.conv1.weight": torch.zeros(64, 3, 7, 7)}})
+        assert message.endswith(", ...") and len(message) < 1000
+
+    def test_another_arch_is_said(self):
+        content = {"state_dict": _build(arch="resnet10").state_dict(), "arch": "resnet10"}
+        message = self._fails(_build(), content)
+        assert f"(the checkpoint is of resnet10, the model is {TINY})" in message
+
+    def test_other_motion_modules_do_not_fit(self):
+        message = self._fails(_build(motion=("stpme", "dsme")), {"state_dict": _build().state_dict()})
+        assert "unexpected: backbone.layer2.0.motion.shift.weight" in message
+
+    def test_the_file_is_named(self, tmp_path):
+        torch.save({"state_dict": {"a": torch.ones(1)}}, tmp_path / "a.pth")
+        with pytest.raises(InputError, match=r"/a\.pth: expected the weights of this model"):
+            load_weights(_build(), tmp_path / "a.pth")
+
+    @pytest.mark.parametrize("load", [load_weights, tune_from])
+    def test_a_file_without_weights_is_named(self, tmp_path, load):
+        torch.save({"epoch": 3}, tmp_path / "a.pth")
+        with pytest.raises(InputError, match=r"/a\.pth: "):
+            load(_build(), tmp_path / "a.pth")
+
+
+class TestReference:
+    """Checkpoints under the reference's names give the logits of the oracle, which loads them strictly."""
+
+    @pytest.mark.parametrize("prefix", ["", "module."])
+    def test_equal_logits(self, oracle, reference, prefix, tmp_path):
+        state = {prefix + name: value for name, value in reference.items()}
+        torch.save({"state_dict": state, "epoch": 60, "arch": "resnet50", "best_prec1": 50.0}, tmp_path / "a.pth")
+        model = _build()
+        assert load_weights(model, tmp_path / "a.pth") == {"epoch": 60, "arch": "resnet50", "best_prec1": 50.0}
+        assert _error(model, oracle) < FLOAT32
+
+    def test_a_resnet101(self):
+        other = fill(MSNOracle("resnet101", CLASSES, 2)).eval()
+        model = _build(arch="resnet101")
+        load_weights(model, {"state_dict": other.state_dict()})
+        assert _error(model, other) < FLOAT32
+
+    def test_16_frames_in_windows_of_8(self):
+        other = fill(MSNOracle(TINY, CLASSES, 16, window=8)).eval()
+        model = _build(16, motion_window=8)
+        load_weights(model, {"state_dict": other.state_dict()})
+        assert _error(model, other, 16) < FLOAT32
+
+    def test_a_head_named_fc_as_with_dropout_0(self, oracle, reference):
+        for leaf in ("weight", "bias"):
+            reference[f"base_model.fc.{leaf}"] = reference.pop(f"new_fc.{leaf}")
+        model = _build()
+        load_weights(model, {"state_dict": reference})
+        assert _error(model, oracle) < FLOAT32
+
+    def test_without_biases_in_front_of_batch_norms(self, reference):
+        """Nothing is folded then, and the oracle agrees once its biases are zero."""
+        conversion = convert_reference(reference)
+        without = {name: v for name, v in reference.items() if name not in conversion.folded}
+        assert convert_reference(without).folded == ()
+        other, model = MSNOracle(TINY, CLASSES, 2).eval(), _build()
+        other.load_state_dict(without | {name: torch.zeros_like(reference[name]) for name in conversion.folded})
+        load_weights(model, {"state_dict": without})
+        assert _error(model, other) < FLOAT32
+
+    def test_biases_matter_before_they_are_folded(self, oracle, reference):
+        other = MSNOracle(TINY, CLASSES, 2).eval()
+        zero = {name: torch.zeros_like(reference[name]) for name in convert_reference(reference).folded}
+        other.load_state_dict(reference | zero)
+        assert _error(other, oracle) > 0.01
+
+    def test_what_is_dropped_has_no_effect(self, oracle, reference):
+        dropped = convert_reference(reference).dropped
+        assert {name.split(".")[1] for name in dropped} == {"conv1_temp", "conv1_5", "conv_1", "conv_2"}
+        other = MSNOracle(TINY, CLASSES, 2).eval()
+        other.load_state_dict(reference | {k: v + 1 for k, v in reference.items() if k in dropped})
+        assert _error(other, oracle) < 1e-6
+
+    def test_the_given_weights_are_left_alone(self, reference):
+        before = {name: value.clone() for name, value in reference.items()}
+        convert_reference(reference)
+        assert _same(reference, before)
+
+    def test_all_names_of_a_resnet50_find_their_place(self):
+        shapes = read_shapes(GOLDEN / "msn_resnet50_reference_keys.tsv.gz")
+        with torch.device("meta"):
+            own = shapes_of(_build(8, "resnet50", 174))
+        state = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+        conversion = convert_reference(state)
+        assert {name: tuple(value.shape) for name, value in conversion.state_dict.items()} == own
+        assert len(conversion.state_dict) + len(conversion.folded) + len(conversion.dropped) == len(state)
+
+    def test_a_bias_without_its_batch_norm(self, reference):
+        del reference["base_model.bn1.running_mean"]
+        with pytest.raises(InputError, match=r"expected base_model\.bn1\.running_mean for base_model\.conv1\.bias"):
+            convert_reference(reference)
+
+    @pytest.mark.parametrize("bias", [torch.zeros(3), torch.zeros(64, dtype=torch.bool)])
+    def test_a_bias_that_does_not_fit_its_batch_norm(self, reference, bias, tmp_path):
+        reference["base_model.conv1.bias"] = bias
+        torch.save(reference, tmp_path / "a.pth")
+        with pytest.raises(
+            InputError, match=r"a\.pth: expected base_model\.conv1\.bias like base_model\.bn1\.running_mean"
+        ):
+            load_weights(_build(), tmp_path / "a.pth")
+
+    def test_is_recognised_by_its_names(self, reference):
+        assert is_reference(reference) and not is_reference(_build().state_dict())
+
+    def test_missing_parameters_are_said_by_this_projects_names(self, reference):
+        del reference["base_model.layer2_bak.0.motion_layer.time_conv.weight"]
+        with pytest.raises(InputError, match=r"1 missing: backbone\.layer2\.0\.motion\.dsme\.temporal\.weight"):
+            load_weights(_build(), {"state_dict": reference})
+
+
+class TestTuneFrom:
+    def _save(self, path: Path, model: nn.Module) -> Path:
+        torch.save({"state_dict": model.state_dict()}, path)
+        return path
+
+    def test_leaves_out_exactly_a_head_of_another_size(self, tmp_path):
+        torch.manual_seed(1)
+        saved, model = _build(classes=9), _build()
+        before = _copy(model)
+        assert tune_from(model, self._save(tmp_path / "a.pth", saved)) == ["head.weight", "head.bias"]
+        after, expected = model.state_dict(), saved.state_dict()
+        assert all(torch.equal(after[k], before[k] if k.startswith("head.") else expected[k]) for k in after)
+
+    def test_takes_a_head_that_fits(self, tmp_path):
+        torch.manual_seed(1)
+        saved, model = _build(), _build()
+        assert tune_from(model, self._save(tmp_path / "a.pth", saved)) == []
+        assert _same(model.state_dict(), saved.state_dict())
+
+    def test_takes_a_checkpoint_of_the_reference(self, tmp_path, oracle):
+        other = fill(MSNOracle(TINY, 9, 2), seed=1)
+        model = _build()
+        assert tune_from(model, self._save(tmp_path / "a.pth", other)) == ["head.weight", "head.bias"]
+        assert torch.equal(model.backbone.conv1.weight, other.base_model.conv1.weight)
+
+    def test_takes_weights_without_a_head(self, tmp_path):
+        torch.manual_seed(1)
+        saved, model = _build(), _build()
+        head = model.head.weight.clone()
+        state = {k: v for k, v in saved.state_dict().items() if not k.startswith("head.")}
+        torch.save(state, tmp_path / "a.pth")
+        assert tune_from(model, tmp_path / "a.pth") == ["head.weight", "head.bias"]
+        assert torch.equal(model.head.weight, head)
+        assert torch.equal(model.backbone.conv1.weight, saved.backbone.conv1.weight)
+
+    def test_loads_nothing_where_anything_else_differs(self, tmp_path):
+        torch.manual_seed(1)
+        state = _build(classes=9).state_dict()
+        del state["backbone.bn1.weight"]
+        torch.save(state, tmp_path / "a.pth")
+        model = _build()
+        before = _copy(model)
+        with pytest.raises(InputError, match=r"all weights but the head.* 1 missing: backbone\.bn1\.weight$"):
+            tune_from(model, tmp_path / "a.pth")
+        assert _same(model.state_dict(), before)

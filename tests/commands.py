@@ -1,0 +1,49 @@
+"""The real scripts, run as subprocesses."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SMALL_TRAINING = (
+    "--arch", "resnet10", "--num_segments", "2", "--input_size", "32", "--pretrain", "none", "-b", "4", "-j", "1",
+    "--lr", "0.01", "--gd", "20", "--npb", "--print-freq", "2", "--eval-freq", "1",
+)  # fmt: skip
+
+
+def environment_of_runs() -> dict[str, str]:
+    """One thread, no GPU."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("MSN_REAL_VIDEOS", None)
+    return environment
+
+
+def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command in ``cwd`` with the repository importable; output as text."""
+    env = {**environment_of_runs(), **environment}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
+
+
+def run_script(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    """Run one of the repository's scripts in ``cwd``."""
+    return run(sys.executable, str(REPOSITORY / script), *arguments, cwd=cwd)
+
+
+def torchrun_command(processes: int, script: str, *arguments: str, max_restarts: int = 0) -> list[str]:
+    """Runs a script under torchrun on this machine, on a free port."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    return [*launcher, f"--max-restarts={max_restarts}", str(REPOSITORY / script), *arguments]
+
+
+def torchrun(
+    processes: int, script: str, *arguments: str, cwd: Path, max_restarts: int = 0
+) -> subprocess.CompletedProcess:
+    """Run a script under torchrun."""
+    return run(*torchrun_command(processes, script, *arguments, max_restarts=max_restarts), cwd=cwd)
+
+
+def succeeded(result: subprocess.CompletedProcess) -> str:
+    """The output of a run that must have ended well."""
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout

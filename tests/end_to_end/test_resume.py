@@ -1,0 +1,330 @@
+"""Runs that are killed, stopped, restarted and continued, in processes of their own; verdicts do not depend on time."""
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+import pytest
+import torch
+
+from tests.at_call import Runs
+from tests.commands import (
+    REPOSITORY,
+    SMALL_TRAINING,
+    environment_of_runs,
+    run,
+    torchrun,
+    torchrun_command,
+)
+
+RUN = "MSN_motion_RGB_resnet10_avg_segment2"
+MAIN = str(REPOSITORY / "main.py")
+TRAIN = ("motion", "RGB", *SMALL_TRAINING, "-j", "2")
+NEVER = ("nothing.nothing:1", "SIGKILL")
+STOPPED = 75
+
+
+class Suffixed:
+    """Runs of main.py in one folder, and what they leave, by the run's suffix."""
+
+    def __init__(self, folder: Path, runs: Runs) -> None:
+        self.folder = folder
+        self.runs = runs
+
+    def until(self, when: str, what: str, suffix: str, *options: str) -> tuple[int, str]:
+        """Exit status and output of a run to which something happens at a call (tests/at_call.py)."""
+        return self.runs.run(when, what, *TRAIN, "--suffix", suffix, *options)
+
+    def whole(self, suffix: str, *options: str) -> str:
+        """Output of a run that ends well."""
+        status, output = self.until(*NEVER, suffix, *options)
+        assert status == 0, output
+        return output
+
+    def models(self, suffix: str) -> Path:
+        return self.folder / "checkpoint" / f"{RUN}_{suffix}"
+
+    def last(self, suffix: str) -> Path:
+        return self.models(suffix) / "last.pth.tar"
+
+    def log(self, suffix: str) -> str:
+        return (self.folder / "log" / f"{RUN}_{suffix}" / "log.txt").read_text()
+
+
+def state_of(path: Path) -> dict[str, object]:
+    """Everything in a checkpoint but its settings, by flat names."""
+    content = torch.load(path, weights_only=True)
+    return flat({name: content[name] for name in ("state_dict", "optimizer", "scaler", "position", "best_prec1")})
+
+
+def flat(value: object, name: str = "") -> dict[str, object]:
+    if isinstance(value, Mapping):
+        return {k: v for key, part in value.items() for k, v in flat(part, f"{name}/{key}").items()}
+    return {name: value}
+
+
+def differing(a: Path, b: Path) -> list[str]:
+    """Names of what is not bit-identical in two checkpoints."""
+    first, second = state_of(a), state_of(b)
+    assert first.keys() == second.keys()
+    return [
+        name
+        for name, value in first.items()
+        if not (torch.equal(value, second[name]) if isinstance(value, torch.Tensor) else value == second[name])
+    ]
+
+
+def names_in(folder: Path) -> set[str]:
+    """All checkpoints of a folder, hidden ones too."""
+    return {path.name for path in folder.iterdir()} - {".lock", "config.json"}
+
+
+@pytest.fixture(scope="module")
+def runs(motion_folder: Path) -> Iterator[Suffixed]:
+    server = Runs(motion_folder, environment_of_runs())
+    yield Suffixed(motion_folder, server)
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def whole(runs: Suffixed) -> Path:
+    """The last checkpoint of three epochs without an interruption."""
+    runs.whole("whole", "--epochs", "3")
+    return runs.last("whole")
+
+
+class TestKilled:
+    def test_in_an_epoch_a_save_and_a_validation(self, runs: Suffixed, whole: Path) -> None:
+        """Four times killed, each time resumed: weights, momentum and best score are those of an uninterrupted run."""
+        kills = (
+            ("loop.train_step:3", "SIGKILL"),  # in the first epoch
+            (
+                "posix.fsync:7",
+                "SIGKILL",
+            ),  # the second save is written (each file syncs itself and its folder)
+            ("checkpoint.give_name:2", "SIGKILL"),  # after the first epoch, between the names of its checkpoint
+            ("metrics.score_sums:6", "SIGKILL"),  # in the second validation
+        )
+        options = ("--epochs", "3", "--resume", "auto", "--save_every", "1", "--keep", "2")
+        models = runs.models("killed")
+        left = []
+        for kill in kills:
+            status, output = runs.until(*kill, "killed", *options)
+            assert status == -signal.SIGKILL, output
+            left.append(names_in(models))
+        assert left[0] == {"last.pth.tar"}
+        assert ".last.pth.tar.tmp" in left[1]
+        assert "best.pth.tar" not in left[2] and "1_epoch_ckpt.pth.tar" in left[2]
+        assert "best.pth.tar" in left[3]  # made good at the next start
+        assert "1 epochs and 4 steps done" in runs.whole("killed", *options)  # only its validation was lost
+        assert differing(models / "last.pth.tar", whole) == []
+        assert differing(models / "best.pth.tar", whole.with_name("best.pth.tar")) == []
+        assert names_in(models) == {"2_epoch_ckpt.pth.tar", "3_epoch_ckpt.pth.tar", "best.pth.tar", "last.pth.tar"}
+        starts = re.findall(r"resuming .*last.pth.tar: (\d) epochs and (\d) steps done", runs.log("killed"))
+        assert starts == sorted(starts) and len(starts) == len(kills)
+
+    @pytest.mark.slow
+    def test_at_thirty_random_instants(self, runs: Suffixed) -> None:
+        """Thirty kills spread over the run, each a random number of calls, and a little time, after the one before."""
+        options = ("--epochs", "8", "--save_every", "1", "-j", "2")
+        counted = runs.until("any:1", "SIGCONT", "counted", *options)[1]
+        calls = int(counted.rpartition("calls: ")[2])
+        generator = random.Random(5)
+        instants = sorted(generator.uniform(0, 0.9 * calls) for _ in range(30))
+        inside = Counter()
+        for before, instant in zip([0.0, *instants], instants, strict=False):
+            when = f"any:{1 + int(instant - before)}"
+            what = f"SIGKILL+{generator.uniform(0.0005, 0.02):.4f}"
+            status, output = runs.until(when, what, "random", *options, "--resume", "auto")
+            assert status == -signal.SIGKILL, output
+            assert "Traceback" not in output
+            calls = output.rpartition("\nat ")[2].split()
+            phases = ("loop.train_step", "validation.validate", "run_folder.write_run")
+            inside[next((phase for phase in phases if phase in calls), "between")] += 1
+        print("killed inside", dict(inside))
+        runs.whole("random", *options, "--resume", "auto")
+        assert differing(runs.last("random"), runs.last("counted")) == []
+        assert differing(runs.models("random") / "best.pth.tar", runs.models("counted") / "best.pth.tar") == []
+        assert names_in(runs.models("random")) == names_in(runs.models("counted"))
+
+
+class TestSignals:
+    def test_stop_after_the_step_and_go_on(self, runs: Suffixed, whole: Path) -> None:
+        """SIGTERM; Ctrl-C in a terminal, while validating; a scheduler's SIGTERM to all processes of a job."""
+        options = ("--epochs", "3", "--resume", "auto")
+        signals = (
+            ("loop.train_step:2", "SIGTERM", "stopped by SIGTERM: 0 epochs and 2 steps are saved in"),
+            ("metrics.score_sums:3", "group:SIGINT", "stopped by SIGINT: 0 epochs and 4 steps are saved in"),
+            ("loop.train_step:3", "group:SIGTERM", "stopped by SIGTERM: 1 epochs and 3 steps are saved in"),
+        )
+        for when, what, line in signals:
+            status, output = runs.until(when, what, "stopped", *options)
+            assert status == STOPPED, output
+            assert output.count("stopped by") == 1 and line in output and "--resume auto" in output
+            assert "Traceback" not in output and "error:" not in output.lower(), output
+            assert line in runs.log("stopped")
+        runs.whole("stopped", *options)
+        assert differing(runs.last("stopped"), whole) == []
+        assert differing(runs.models("stopped") / "best.pth.tar", whole.with_name("best.pth.tar")) == []
+
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+    def test_a_second_signal_ends_at_once(self, runs: Suffixed, name: str) -> None:
+        status, output = runs.until("loop.train_step:2", f"{name},{name}", f"second_{name}", "--epochs", "3")
+        assert status == -signal.Signals[name], output
+        assert "Traceback" not in output and "stopped by" not in output
+        assert names_in(runs.models(f"second_{name}")) == set()
+
+    def test_ctrl_c_under_torchrun(self, runs: Suffixed) -> None:
+        """The terminal's signal reaches all processes, and torchrun sends each another one: saved all the same."""
+        options = (*TRAIN, "-b", "2", "--epochs", "100000", "--suffix", "ctrl_c")
+        process = subprocess.Popen(
+            torchrun_command(2, "main.py", *options), cwd=runs.folder, env=environment_of_runs(), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            lines = list(iter_until(process.stdout, "step 2/4"))
+            signal_group(process, signal.SIGINT)
+            output = "".join(lines) + process.communicate(timeout=300)[0]
+        finally:
+            signal_group(process, signal.SIGKILL)
+        assert output.count("stopped by SIGINT") == 1, output
+        assert process.returncode not in (0, None)
+        stopped = re.search(r"(\d+) epochs and (\d+) steps are saved", output)
+        position = torch.load(runs.last("ctrl_c"), weights_only=True)["position"]
+        assert stopped is not None and (position["epoch"], position["step"]) == tuple(map(int, stopped.groups()))
+
+
+def iter_until(lines: IO[str], text: str) -> Iterator[str]:
+    """Lines up to the first that has a text in it, which must come."""
+    for line in lines:
+        yield line
+        if text in line:
+            return
+    pytest.fail(f"{text} was never said")
+
+
+def signal_group(process: subprocess.Popen, number: int) -> None:
+    """To all that is left of a process and its children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+class TestRestarts:
+    def test_torchrun_restarts_a_killed_worker_and_the_run_goes_on(self, runs: Suffixed) -> None:
+        """A fresh run of two processes, one of which is killed in the second epoch: equal to one that was not."""
+        options = (*TRAIN, "-b", "2", "--epochs", "2", "--save_every", "1", "-j", "1")
+        killed = ("tests/at_call.py", "loop.train_step:7", "SIGKILL", MAIN, *options, "--suffix", "restarted")
+        result = torchrun(2, *killed, cwd=runs.folder, max_restarts=1)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.stdout.count("resuming ") == 1 and ": 1 epochs and 2 steps done" in result.stdout
+        undisturbed = torchrun(2, "main.py", *options, "--suffix", "undisturbed", cwd=runs.folder)
+        assert undisturbed.returncode == 0, undisturbed.stdout + undisturbed.stderr
+        assert differing(runs.last("restarted"), runs.last("undisturbed")) == []
+
+    def test_changed_settings_take_effect_and_are_said(self, runs: Suffixed, whole: Path) -> None:
+        shutil.copytree(whole.parent, runs.models("changed"))
+        changes = ("--epochs", "4", "--lr", "0.02", "--lr_steps", "2", "--wd", "0", "--keep", "1")
+        output = runs.whole("changed", "--resume", "auto", *changes)
+        said = "epochs 3 -> 4, keep None -> 1, lr 0.01 -> 0.02, lr_steps 30 45 55 -> 2, suffix whole -> changed, "
+        assert f"settings changed since then: {said}weight_decay 0.0005 -> 0\n" in output
+        assert said in runs.log("changed")
+        assert "epoch 4/4 step 4/4" in output and "lr 0.002," in output
+        groups = torch.load(runs.last("changed"), weights_only=True)["optimizer"]["param_groups"]
+        assert [group["weight_decay"] for group in groups] == [0]
+        assert {name for name in names_in(runs.models("changed")) if "epoch" in name} == {"4_epoch_ckpt.pth.tar"}
+
+    def test_inside_an_epoch_the_order_must_stay(self, runs: Suffixed) -> None:
+        runs.until("loop.train_step:3", "SIGKILL", "order", "--epochs", "2", "--save_every", "1")
+        for change, said in ((("--seed", "1"), "--seed 0"), (("-b", "2"), "a global batch")):
+            status, output = runs.until(*NEVER, "order", "--epochs", "2", "--resume", "auto", *change)
+            assert status == 2 and said in output and "to go on inside an epoch" in output
+
+    def test_an_earlier_checkpoint_does_not_mix_two_courses(self, runs: Suffixed, whole: Path) -> None:
+        earlier = str(whole.with_name("2_epoch_ckpt.pth.tar"))
+        status, output = runs.until(*NEVER, "whole", "--epochs", "3", "--resume", earlier)
+        assert status == 2 and "--suffix" in output and "last.pth.tar (3 epochs and 0 steps done)" in output
+        assert "resuming" in runs.whole("branch", "--epochs", "3", "--resume", earlier)
+        assert differing(runs.last("branch"), whole) == []
+        status, output = runs.until(*NEVER, "branch", "--epochs", "3", "--resume", earlier)
+        assert status == 2 and "--resume auto" in output
+
+
+class TestFullDisk:
+    def _fails(self, runs: Suffixed, suffix: str, *command: str) -> str:
+        """Output of a run that cannot write its next checkpoint."""
+        options = (*TRAIN, "--suffix", suffix, "--epochs", "3", "--resume", "auto", "-j", "0")
+        result = run(*command, sys.executable, MAIN, *options, cwd=runs.folder)
+        assert result.returncode == 2, result.stdout + result.stderr
+        assert result.stderr.count("\n") == 1 and "last.pth.tar: expected to write a checkpoint, got" in result.stderr
+        return result.stderr
+
+    def test_a_limit_on_the_size_of_files(self, runs: Suffixed) -> None:
+        runs.whole("limited", "--epochs", "1")
+        models = runs.models("limited")
+        before = {path.name: path.read_bytes() for path in models.glob("*.tar")}
+        limit = ("bash", "-c", 'ulimit -f 20000 && exec "$@"', "bash")  # KiB, of 55 MB
+        assert "File too large" in self._fails(runs, "limited", *limit)
+        assert {path.name: path.read_bytes() for path in models.glob("*.tar")} == before
+        runs.whole("limited", "--epochs", "2", "--resume", "auto")
+
+    def test_a_full_disk(self, runs: Suffixed) -> None:
+        """A file system with room for one checkpoint and a half."""
+        runs.whole("full", "--epochs", "1")
+        models = runs.models("full")
+        room = 1.5 * runs.last("full").stat().st_size
+        kept = models.with_name("kept")
+        models.rename(kept)
+        models.mkdir()
+        mounted = run("mount", "-t", "tmpfs", "-o", f"size={int(room)}", "tmpfs", str(models), cwd=runs.folder)
+        if mounted.returncode != 0:
+            pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+        try:
+            shutil.copy(kept / "last.pth.tar", models)
+            assert "No space left on device" in self._fails(runs, "full")
+            assert names_in(models) == {"last.pth.tar", "1_epoch_ckpt.pth.tar", "best.pth.tar"}
+            assert (models / "last.pth.tar").read_bytes() == (kept / "last.pth.tar").read_bytes()
+        finally:
+            run("umount", str(models), cwd=runs.folder)
+
+    def test_a_full_disk_under_the_log(self, runs: Suffixed) -> None:
+        """Three pages: settings, log and scalars, one each. What does not fit is missing, and the run ends well."""
+        logs = runs.models("logless").parents[1] / "log" / runs.models("logless").name
+        logs.mkdir(parents=True)
+        mounted = run("mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(logs), cwd=runs.folder)
+        if mounted.returncode != 0:
+            pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+        try:
+            status, output = runs.until(*NEVER, "logless", "--epochs", "6", "-j", "0")
+            assert status == 0 and "Traceback" not in output, output
+            assert output.count("log.txt: lines are missing: No space left on device") == 1
+            assert output.count("no more scalars for TensorBoard: No space left on device") == 1
+            assert "epoch 6/6 step 4/4" in output
+        finally:
+            run("umount", str(logs), cwd=runs.folder)
+        assert "6_epoch_ckpt.pth.tar" in names_in(runs.models("logless"))
+
+
+class TestNonFinite:
+    def test_stops_with_the_videos_and_the_last_good_checkpoint(self, runs: Suffixed) -> None:
+        """A learning rate that makes the second step's loss NaN."""
+        bad = ("--epochs", "1", "--lr", "1e38", "--save_every", "1")
+        status, output = runs.until(*NEVER, "bad", *bad)
+        named = re.search(r"error: epoch 1 step 2: expected a finite loss, got nan of the batch of (.*?);", output)
+        assert status == 2 and named is not None and named[1].count(", ") == 3
+        listed = (runs.folder / "data/motion/train_videos.txt").read_text()
+        assert all(video in listed for video in named[1].split(", "))
+        assert torch.load(runs.last("bad"), weights_only=True)["position"]["step"] == 1
+        status, output = runs.until(*NEVER, "bad", *bad, "--resume", "auto", "--skip_nonfinite", "2")
+        assert status == 2
+        assert "left out epoch 1 step 2: expected a finite loss" in output and "(2 of 2 tolerated)" in output
+        assert "error: epoch 1 step 4" in output

@@ -1,0 +1,81 @@
+"""How a score was measured: through JSON and back, refused where it is something else, and in one line."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ops.evaluation.measurement import Checkpoint, Measurement, plural
+
+MEASURED = Measurement(
+    dataset="tiny",
+    video_list="val.txt",
+    num_videos=12,
+    scored_videos=12,
+    segments=(8,),
+    motion=("stpme,dsme,shift",),
+    motion_windows=(8,),
+    crops=2,
+    clips=3,
+    sampling="even",
+    scale=256,
+    size=224,
+    checkpoints=(Checkpoint("best.pth.tar", 12, "0123456789abcdef"),),
+)
+
+
+class TestMeasurement:
+    @pytest.mark.parametrize(
+        "measured",
+        [
+            MEASURED,
+            replace(MEASURED, segments=(8, 16), checkpoints=(Checkpoint("a", None), Checkpoint("b", 3, "ff"))),
+            replace(MEASURED, motion=("none",), scored_videos=3, sampling="dense random", seed=3, amp="fp16"),
+            replace(MEASURED, coefficients=(0.5, 2.0), softmax=True, motion_windows=(4, 8)),
+        ],
+    )
+    def test_round_trip_through_json(self, measured: Measurement) -> None:
+        assert Measurement.from_dict(json.loads(json.dumps(measured.to_dict()))) == measured
+
+    @pytest.mark.parametrize(
+        "values",
+        [None, [], "text", {}, {**MEASURED.to_dict(), "more": 1}, {**MEASURED.to_dict(), "checkpoints": [{"x": 1}]},
+         {**MEASURED.to_dict(), "checkpoints": None}, {**MEASURED.to_dict(), "segments": 8},
+         {k: v for k, v in MEASURED.to_dict().items() if k != "size"}, {**MEASURED.to_dict(), "coefficients": [1]},
+         {**MEASURED.to_dict(), "amp": 1}, {**MEASURED.to_dict(), "softmax": 0}],
+        ids=range(12),
+    )  # fmt: skip
+    def test_anything_else_is_a_value_error(self, values: Any) -> None:
+        with pytest.raises(ValueError, match="measurement"):
+            Measurement.from_dict(values)
+
+    def test_line_says_how_it_was_measured(self) -> None:
+        line = MEASURED.line()
+        for part in ("8 frames", "2 crops", "3 clips", "224", "256", "tiny", "val.txt", "12 videos", "best.pth.tar",
+                     "epoch 12"):  # fmt: skip
+            assert part in line
+        assert "\n" not in line and "motion" not in line and "even" not in line
+
+    @pytest.mark.parametrize(
+        ("changes", "part"),
+        [
+            ({"crops": 1, "clips": 1}, "1 crop x 1 clip,"),
+            ({"segments": (8, 16)}, "8+16 frames"),
+            ({"scored_videos": 5}, "5 of 12 videos"),
+            ({"sampling": "random"}, "(random)"),
+            ({"motion": ("none",)}, ", motion none"),
+            ({"motion": ("stpme,dsme,shift", "stpme,shift")}, ", motion stpme,dsme,shift + stpme,shift"),
+            ({"motion_windows": (4,)}, ", motion window 4"),
+            ({"coefficients": (1.0, 0.5)}, ", weights 1, 0.5"),
+            ({"softmax": True, "segments": (8, 8)}, ", averaged after the softmax"),
+            ({"amp": "bf16"}, ", bf16"),
+            ({"sampling": "random", "seed": 3}, "(random, seed 3)"),
+            ({"checkpoints": (Checkpoint("x.pth", None),)}, "x.pth (epoch unknown)"),
+        ],
+    )
+    def test_line_says_what_is_unusual(self, changes: dict[str, Any], part: str) -> None:
+        assert part in replace(MEASURED, **changes).line()
+
+    def test_plural(self) -> None:
+        assert [plural(n, "clip") for n in (0, 1, 2)] == ["0 clips", "1 clip", "2 clips"]

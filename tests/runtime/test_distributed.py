@@ -1,0 +1,91 @@
+"""Which GPU a process takes."""
+
+import logging
+
+import pytest
+import torch
+
+from ops.runtime import distributed
+from ops.runtime.errors import InputError
+from ops.runtime.logger import NAME
+
+
+class Machine:
+    """Says that this machine has some GPUs, and remembers which one was taken."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, gpus: int) -> None:
+        self.taken: int | None = None
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr(torch.cuda, "set_device", self._take)
+        monkeypatch.setattr(torch.cuda, "get_device_name", "GPU {}".format)
+
+    def _take(self, index: int) -> None:
+        self.taken = index
+
+
+def launched(monkeypatch: pytest.MonkeyPatch, local_rank: int, processes: int | None) -> None:
+    """The environment of a launcher; some leave out how many processes there are."""
+    monkeypatch.setenv("LOCAL_RANK", str(local_rank))
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if processes is not None:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+
+
+class TestPickDevice:
+    @pytest.mark.parametrize(
+        ("gpus", "local_rank", "processes", "index"),
+        [
+            (None, 0, 1, 0), (None, 3, 4, 3), (None, 3, None, 3), ((2,), 0, 1, 2), ((3, 1), 0, 2, 3), ((3, 1), 1, 2, 1),
+            ((0, 1, 2, 3), 1, 2, 1), ((0, 9), 0, 1, 0),
+        ],
+    )  # fmt: skip
+    def test_the_local_ranks(
+        self, monkeypatch: pytest.MonkeyPatch, gpus: tuple[int, ...] | None, local_rank: int, processes: int | None,
+        index: int,
+    ) -> None:  # fmt: skip
+        machine = Machine(monkeypatch, 4)
+        launched(monkeypatch, local_rank, processes)
+        assert distributed.pick_device(gpus) == torch.device("cuda", index)
+        assert machine.taken == index
+
+    @pytest.mark.parametrize(
+        ("gpus", "local_rank", "processes", "message"),
+        [
+            (None, 1, 5, "expected a GPU for each of 5 processes on this machine, got 4"),
+            (None, 4, None, "expected a GPU for each of 5 processes on this machine, got 4"),
+            ((0,), 0, 2, "--gpus 0: expected a GPU for each of 2 processes on this machine, got 1"),
+            ((1, 1), 1, 2, "--gpus 1 1: expected a GPU for each of 2 processes on this machine, got 1"),
+            ((0, 4), 0, 2, "--gpus 0 4: expected a GPU below 4, got 4"),
+        ],
+    )
+    def test_every_process_refuses(
+        self, monkeypatch: pytest.MonkeyPatch, gpus: tuple[int, ...] | None, local_rank: int, processes: int | None,
+        message: str,
+    ) -> None:  # fmt: skip
+        machine = Machine(monkeypatch, 4)
+        launched(monkeypatch, local_rank, processes)
+        with pytest.raises(InputError) as caught:
+            distributed.pick_device(gpus)
+        assert str(caught.value) == message
+        assert machine.taken is None
+
+    @pytest.mark.parametrize(
+        ("available", "gpus", "level", "message"),
+        [
+            (0, None, "INFO", "no GPU here, running on the CPU"),
+            (0, (0, 1), "WARNING", "--gpus 0 1: no GPU here, running on the CPU"),
+            (2, None, "INFO", "running on GPU 0"),
+            (2, (0, 1), "WARNING", "--gpus 0 1: one GPU a process, so 1 of them; torchrun starts more processes"),
+        ],
+    )
+    def test_says_what_a_run_is_on(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, available: int,
+        gpus: tuple[int, ...] | None, level: str, message: str,
+    ) -> None:  # fmt: skip
+        Machine(monkeypatch, available)
+        launched(monkeypatch, 0, 1)
+        monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
+        with caplog.at_level(logging.INFO, NAME):
+            distributed.pick_device(gpus)
+        assert (level, message) in [(record.levelname, record.getMessage()) for record in caplog.records]

@@ -1,0 +1,50 @@
+"""Scalars for TensorBoard, and what becomes of a run whose disk is full."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboardX.event_file_writer import EventsWriter
+
+from ops.runtime.logger import NAME
+from ops.training.scalars import ScalarWriter
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
+    return caplog
+
+
+class TestScalarWriter:
+    def test_tensorboard_reads_them_while_they_are_written(self, tmp_path: Path) -> None:
+        writer = ScalarWriter(tmp_path)
+        for step in (3, 7):
+            writer.add({"train/loss": step / 2, "train/lr": 0.25}, step)
+            events = EventAccumulator(str(tmp_path)).Reload()
+            assert [(e.step, e.value) for e in events.Scalars("train/loss")][-1] == (step, step / 2)
+        writer.close()
+        assert [e.value for e in EventAccumulator(str(tmp_path)).Reload().Scalars("train/lr")] == [0.25, 0.25]
+
+    def test_a_full_disk_costs_one_warning(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        writer = ScalarWriter(tmp_path)
+        monkeypatch.setattr(EventsWriter, "flush", full)
+        for step in range(100):
+            writer.add({"train/loss": 1.0}, step)
+        writer.close()
+        (record,) = warnings.records
+        assert record.getMessage() == f"{tmp_path}: no more scalars for TensorBoard: No space left on device"
+
+    def test_a_folder_that_cannot_be_written_costs_one_warning(
+        self, tmp_path: Path, warnings: pytest.LogCaptureFixture
+    ) -> None:
+        writer = ScalarWriter(tmp_path / "nowhere")
+        writer.add({"train/loss": 1.0}, 1)
+        writer.close()
+        assert len(warnings.records) == 1

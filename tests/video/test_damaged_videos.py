@@ -1,0 +1,211 @@
+"""Hundreds of damaged files: each ends in a clip under its own label, or in a reason that names the file."""
+
+import functools
+import os
+import resource
+import shutil
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ops.data.dataset import BrokenVideo, SampleKey, TrainClips, VideoSource
+from ops.data.dataset import TestVideos as VideosOfTests
+from ops.data.sampling import FrameSampler
+from ops.data.transforms import TestTransform as TransformOfTests
+from ops.data.transforms import TrainTransform
+from ops.data.video_list import VideoRecord
+from ops.video import errors as video_errors
+from ops.video import pyav as pyav_reader
+from ops.video import reader as video_reader
+from ops.video.errors import VideoError
+from ops.video.reader import FrameFolder, open_video
+from tests import guarded, media
+from tests.clip_files import make_spec, write_folder
+from tests.damage import FRAMES, Damaged, absurd_videos, damaged_folders, mutated_videos, odd_videos, whole_videos
+from tests.guarded import Outcome, outcomes
+
+DECODERS = [name for name in video_reader.DECODERS if media.decoder_loads(name)]
+LABEL = 2
+SIZE = 32
+
+
+def read(root: Path, item: tuple[Damaged, str]) -> list[Any]:
+    """A training clip and a test video of a file: for each label and shape, or the reason why there is none."""
+    damaged, decoder = item
+    is_folder = damaged.kind == "folder"
+    spec = make_spec(root, "frames" if is_folder else "videos", image_tmpl="{:05d}.jpg")
+    source = VideoSource(spec, [VideoRecord(str(damaged.path), FRAMES if is_folder else None, LABEL)], decoder)
+    clips = TrainClips(source, 2, FrameSampler(), TrainTransform(SIZE, spec.mirror_labels()), seed=0)
+    views = VideosOfTests(source, (2,), FrameSampler(), TransformOfTests(SIZE + 4, SIZE, 3), (0, 1), 2)
+    found: list[Any] = []
+    for sample in (clips[SampleKey(0, 0)], views[0]):
+        if isinstance(sample, BrokenVideo):
+            found.append(sample.reason)
+        else:
+            pixels = [sample.pixels] if hasattr(sample, "pixels") else [
+                sample.view(0, clip, box) for clip, box in product(range(2), range(3))
+            ]  # fmt: skip
+            found.append((sample.label, sample.video, {tuple(p.shape) for p in pixels}, {str(p.dtype) for p in pixels}))
+    return found
+
+
+READ = (LABEL, 0, {(2, 5, 3, SIZE, SIZE)}, {"torch.uint8"})
+
+
+def problems(items: Sequence[tuple[Damaged, str]], found: Sequence[Outcome]) -> list[str]:
+    """What is not as it should be."""
+    wrong = []
+    for (damaged, decoder), outcome in zip(items, found, strict=True):
+        name = f"{damaged.path.name} ({damaged.kind}, {damaged.damage}, {decoder})"
+        if outcome.problem:
+            wrong.append(f"{name}: {outcome.problem}")
+            continue
+        for result in outcome.value:
+            if isinstance(result, str):
+                if str(damaged.path) not in result or "\n" in result or damaged.ends_in == "clip":
+                    wrong.append(f"{name}: {result}")
+            elif result != READ or damaged.ends_in == "error":
+                wrong.append(f"{name}: {result}")
+    return wrong
+
+
+def damaged_files(root: Path, each: int, seed: int) -> list[tuple[Damaged, str]]:
+    """Everything, with each decoder that reads it."""
+    videos = [
+        *(Damaged(path, kind, "none", "clip") for kind, path in whole_videos(root / "good").items()),
+        *mutated_videos(root / "mutated", each, seed), *odd_videos(root / "odd"), *absurd_videos(root / "absurd"),
+    ]  # fmt: skip
+    folders = damaged_folders(root / "folders", max(each // 2, 2), seed)
+    return [*product(videos, DECODERS), *((folder, "pyav") for folder in folders)]
+
+
+def check(root: Path, each: int, seed: int) -> list[tuple[Damaged, str]]:
+    items = damaged_files(root, each, seed)
+    found = outcomes(items, functools.partial(read, root))
+    assert problems(items, found) == []
+    ended = Counter(isinstance(result, str) for outcome in found for result in outcome.value)
+    assert min(ended.values()) > len(items) / 5  # neither was everything refused, nor did damage do nothing
+    return items
+
+
+class TestDamagedFiles:
+    def test_a_clip_or_a_reason(self, tmp_path: Path) -> None:
+        items = check(tmp_path, each=6, seed=0)
+        assert len({damaged.path for damaged, _ in items}) > 300
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("seed", range(1, 6))
+    def test_a_clip_or_a_reason_of_many_more(self, tmp_path: Path, seed: int) -> None:
+        check(tmp_path, each=30, seed=seed)
+
+    @pytest.mark.parametrize("decoder", DECODERS)
+    def test_absurd_sizes_take_no_memory(self, tmp_path: Path, decoder: str) -> None:
+        """One picture of that size would take 768 MB as RGB."""
+        items = [(damaged, decoder) for damaged in absurd_videos(tmp_path)]
+
+        def peak(item: tuple[Damaged, str]) -> int:
+            read(tmp_path, item)
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+        found = [outcome.value for outcome in outcomes([items[0], *items], peak)]
+        assert max(found) - found[0] < 400
+
+    @pytest.mark.parametrize("decoder", DECODERS)
+    def test_unreadable_files_are_named(self, decoder: str) -> None:
+        with tempfile.TemporaryDirectory() as name:  # one that others may enter, unlike tmp_path
+            root = Path(name)
+            root.chmod(0o755)
+            paths = [media.make_video(root / f"{name}.mp4", 12) for name in ("open", "locked")]
+            assert [len(open_video(path, decoder)) for path in paths] == [12, 12]
+            paths[1].chmod(0)
+
+            def read_as_another(path: Path) -> int:
+                if os.geteuid() == 0:  # to whom nothing is unreadable
+                    os.seteuid(65_534)
+                return len(open_video(path, decoder))
+
+            whole, locked = outcomes(paths, read_as_another)
+            assert whole.value == 12
+            assert f"VideoError: {paths[1]}: expected" in locked.problem
+
+
+class TestLargePictures:
+    @pytest.mark.parametrize("decoder", DECODERS)
+    def test_of_a_video(self, tmp_path: Path, decoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = media.make_video(tmp_path / "a.mp4", 9, (64, 48))
+        monkeypatch.setattr(video_errors, "MAX_PIXELS", 64 * 48)
+        assert len(open_video(path, decoder)) == 9
+        monkeypatch.setattr(video_errors, "MAX_PIXELS", 64 * 48 - 1)
+        with pytest.raises(VideoError, match=r"a\.mp4: expected pictures of at most 3071 pixels, got 64x48"):
+            open_video(path, decoder)
+
+    def test_of_a_folder(self, tmp_path: Path) -> None:
+        Image.new("1", (9000, 6000)).save(tmp_path / "00001.png")
+        with pytest.raises(VideoError, match=r"00001\.png: expected pictures of at most .* got 9000x6000"):
+            FrameFolder(tmp_path, 1, "{:05d}.png").get_frames(np.array([0]))
+
+    def test_8k_is_not_too_large(self) -> None:
+        assert video_errors.MAX_PIXELS >= 7680 * 4320
+
+    @pytest.mark.parametrize("decoder", DECODERS)
+    def test_more_frames_than_anyone_has(self, tmp_path: Path, decoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = media.make_video(tmp_path / "a.mp4", 12)
+        monkeypatch.setattr(pyav_reader, "MAX_FRAMES", 11)
+        if decoder != "pyav":
+            with pytest.raises(VideoError, match="expected at most 11 frames, got 12"):
+                open_video(path, decoder)
+        else:
+            assert len(open_video(path, decoder)) == 12  # PyAV reserves no memory for what is announced
+
+
+class TestGuard:
+    """That the tests above could fail."""
+
+    def test_crash_hang_and_exception_are_of_their_items(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(guarded, "HANG_SECONDS", 3.0)
+
+        def work(item: str) -> str:
+            if item == "crash":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if item == "hang":
+                time.sleep(3600)
+            if item == "memory":
+                bytearray(1 << 44)
+            return item.upper()
+
+        found = outcomes(["a", "crash", "b", "memory", "hang", "c", "crash"], work)
+        assert [o.value for o in found] == ["A", None, "B", None, None, "C", None]
+        assert ["exit code -9" in o.problem for o in found] == [False, True, False, False, False, False, True]
+        assert "MemoryError" in found[3].problem and "hung" in found[4].problem
+
+    def test_wrong_results_are_problems(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.mp4"
+        fine, odd = Damaged(path, "mp4", "cut"), Damaged(path, "mp4", "empty", "error")
+        reason = f"{path}: no"
+        assert problems([(fine, "pyav")] * 2, [Outcome([READ, READ]), Outcome([reason, reason])]) == []
+        assert problems([(odd, "pyav")], [Outcome([reason, READ])])
+        other_shape = (*READ[:2], {(2, 5, 3, SIZE, SIZE + 1)}, READ[3])
+        for bad in ((LABEL + 1, *READ[1:]), other_shape, "b.mp4: no", f"{path}\n"):
+            assert problems([(fine, "pyav")], [Outcome([bad])])
+
+    def test_damage_is_repeatable(self, tmp_path: Path) -> None:
+        contents = []
+        for _ in range(2):
+            contents.append([d.path.read_bytes() for d in mutated_videos(tmp_path / "m", 1, seed=4)])
+            shutil.rmtree(tmp_path / "m")
+        assert [len(c) for c in contents[0]] == [len(c) for c in contents[1]]
+
+    def test_folders_are_damaged(self, tmp_path: Path) -> None:
+        good = {p.name: p.read_bytes() for p in write_folder(tmp_path / "good", FRAMES, "{:05d}.jpg").iterdir()}
+        for damaged in damaged_folders(tmp_path / "bad", 2, seed=0):
+            images = list(damaged.path.iterdir()) if damaged.path.is_dir() else []
+            assert {p.name: p.read_bytes() for p in images if p.is_file()} != good, damaged

@@ -1,0 +1,60 @@
+"""Training and both test scripts on real videos: whatever lies in the folder that MSN_REAL_VIDEOS names."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.commands import run_script, succeeded
+
+FOLDER = os.environ.get("MSN_REAL_VIDEOS")
+SUFFIXES = {".mp4", ".avi", ".mkv", ".mov", ".webm"}
+SMALL = ("--num_segments", "4", "--input_size", "64", "--pretrain", "none", "-b", "1", "-j", "2", "--print-freq", "1")
+RUN = "MSN_real_RGB_resnet10_avg_segment4"
+
+pytestmark = pytest.mark.skipif(FOLDER is None, reason="MSN_REAL_VIDEOS names no folder of videos")
+
+
+@pytest.fixture(scope="module")
+def real_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, tuple[str, ...]]:
+    """A folder with a list of the real videos, each a class of its own; their number; the data set's options."""
+    videos = sorted(p.name for p in Path(str(FOLDER)).iterdir() if p.suffix in SUFFIXES)
+    assert videos, f"{FOLDER} holds no videos"
+    folder = tmp_path_factory.mktemp("real")
+    (folder / "list.txt").write_text("".join(f"{name} {label}\n" for label, name in enumerate(videos)))
+    options = (
+        "--storage", "videos", "--root_path", str(FOLDER), "--train_list", "list.txt", "--val_list", "list.txt",
+        "--num_class", str(max(len(videos), 2)),
+    )  # fmt: skip
+    return folder, len(videos), options
+
+
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
+def test_trains_and_tests_on_real_videos(real_folder, decoder):
+    folder, count, options = real_folder
+    run = f"{RUN}_{decoder}"
+    train = ("real", "RGB", *options, *SMALL, "--arch", "resnet10", "--epochs", "1", "--suffix", decoder)
+    output = succeeded(run_script("main.py", *train, "--decoder", decoder, cwd=folder))
+    assert f"step {count}/{count}" in output and f"real list.txt ({count} videos)" in output
+
+    test = (
+        "real", *options, "--archs", "resnet10", "--weights", f"checkpoint/{run}/best.pth.tar", "--test_segments", "4",
+        "--input_size", "64", "-j", "2", "--decoder", decoder,
+    )  # fmt: skip
+    centre, three = f"centre_{decoder}", f"three_{decoder}"
+    succeeded(run_script("test_models_center_crop.py", *test, "--output_dir", centre, cwd=folder))
+    every = ("--clip_index", "all", "--output_dir", three)
+    succeeded(run_script("test_models_three_crops.py", *test, *every, cwd=folder))
+    for views, output_dir in ((("1", "1"), centre), (("10", "3"), three)):
+        clips, crops = views
+        results = ("--num_clips", clips, "--test_crops", crops, "--output_dir", output_dir)
+        assert f"({count} videos)" in succeeded(run_script("pkl_to_results.py", *results, cwd=folder))
+
+
+def test_decoders_lead_to_the_same_scores(real_folder):
+    """Run after both decoders: every pickle of one is the other's."""
+    folder, _, _ = real_folder
+    for kind, views in (("centre", 1), ("three", 30)):
+        decord, pyav = (sorted((folder / f"{kind}_{decoder}").glob("*.pkl")) for decoder in ("decord", "pyav"))
+        assert len(decord) == len(pyav) == views
+        assert [p.read_bytes() for p in decord] == [p.read_bytes() for p in pyav]
