@@ -1,7 +1,5 @@
-# make demo   render the motion set, train MSN on it, test it, report (about 10 minutes on 2 CPU cores)
-# make test   run the tests      make test-slow   run the long ones too      make lint   ruff and mypy
-# make test-fuzz   more than 10,000 made-up lists, TOML files, pickles, checkpoints and command lines (minutes)
-# Environments are made as needed: .venv, from requirements.txt and requirements-dev.txt.
+# Everyday commands; `make help` lists them. Environments are made when they are needed: .venv, from requirements.txt
+# and requirements-dev.txt. PYTHON=python3.12 chooses the interpreter that makes it.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,19 +14,34 @@ DEMO_RESULTS := results/$(DEMO_SUFFIX)
 DEMO_TEST := motion --archs $(DEMO_ARCH) --weights $(DEMO_MODELS)/best.pth.tar --test_segments $(DEMO_SEGMENTS) \
 	--input_size $(DEMO_SIZE) --batch_size 32 -j 2 --overwrite
 
-.PHONY: demo demo-control test test-slow test-fuzz lint clean
+define install
+@echo "Installing $< into .venv (this takes minutes the first time)"
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $< || { echo "Could not install $<: pip says why above." \
+	"Check the connection to the package index and run the same command again." >&2; exit 1; }
+touch $@
+endef
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+# WING=models, or WING="models data", runs the tests of these folders of tests/ only.
+WINGS := $(sort $(patsubst tests/%/,%,$(dir $(wildcard tests/*/test_*.py))))
+ifneq ($(filter-out $(WINGS),$(WING)),)
+$(error Expected WING to be one of: $(WINGS). Got: $(WING))
+endif
+
+.PHONY: help demo demo-control test test-slow test-fuzz lint clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, this is %s" % sys.version)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $@
+	$(install)
 
 .venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	touch $@
+	$(install)
 
-demo: .venv/installed
+demo: .venv/installed ## render the motion set, train MSN on it, test it, report (about ten minutes on two CPU cores)
 	$(BIN)/python scripts/render_motion.py --out data/motion
 	$(BIN)/python main.py motion RGB --arch $(DEMO_ARCH) --num_segments $(DEMO_SEGMENTS) --input_size $(DEMO_SIZE) \
 		--motion $(DEMO_MOTION) --suffix $(DEMO_SUFFIX) --pretrain none --resume auto --epochs 7 -b 8 -j 2 --lr 0.007 \
@@ -45,24 +58,23 @@ demo: .venv/installed
 	@echo "checkpoints: $(DEMO_MODELS)/ (best.pth.tar, last.pth.tar)"
 	@echo "TensorBoard: tensorboard --logdir log/$(DEMO_RUN)"
 
-# The same network and training without its motion modules: appearance alone cannot tell the classes.
-demo-control:
+demo-control: ## the same without motion modules: stays near chance, because appearance alone cannot tell the classes
 	$(MAKE) demo DEMO_MOTION=none DEMO_SUFFIX=control
 
-lint: .venv/installed-dev
+# One thread in each test process: two of them share the cores.
+test: .venv/installed-dev ## run the tests; make test WING=models runs those of tests/models only
+	$(PYTEST) -n 2 --dist loadfile $(addprefix tests/,$(WING))
+
+test-slow: .venv/installed-dev ## run the long tests as well (WING works here too)
+	$(PYTEST) -n 2 --dist loadfile -m "slow or not slow" $(addprefix tests/,$(WING))
+
+test-fuzz: .venv/installed-dev ## try more than 10,000 made-up lists, TOML files, pickles, checkpoints, command lines (minutes)
+	$(PYTEST) tests/end_to_end/test_fuzz.py --hypothesis-profile=many
+
+lint: .venv/installed-dev ## check style and types with ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# One thread a test process: two of them share the cores.
-test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
-
-test-slow: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
-
-test-fuzz: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_fuzz.py --hypothesis-profile=many
-
-clean:
+clean: ## remove .venv and the caches of the tools; data, logs, checkpoints and results stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
