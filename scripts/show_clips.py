@@ -81,8 +81,6 @@ class WatchedTrainTransform(TrainTransform):
 class WatchedTestTransform(TestTransform):
     """Remembers where each pixel of each crop came from."""
 
-    __test__ = False  # not a pytest class
-
     seen: list[list[Tensor]] = field(default_factory=list)
 
     def __call__(self, frames: Tensor) -> tuple[Tensor, tuple[Box, ...]]:

@@ -159,8 +159,6 @@ class TestVideos(Dataset):
         num_clips: K.
     """
 
-    __test__ = False  # not a pytest class
-
     def __init__(
         self,
         source: VideoSource,

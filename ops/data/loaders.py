@@ -194,6 +194,3 @@ def test_loader(
 ) -> ClipLoader:
     """Lists of TestVideo or BrokenVideo."""
     return _build_loader(dataset, sampler, list, workers, device, clip_timeout)
-
-
-test_loader.__test__ = False  # type: ignore[attr-defined]

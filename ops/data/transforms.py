@@ -115,8 +115,6 @@ class TestTransform:
         num_crops: 1 or 3.
     """
 
-    __test__ = False  # not a pytest class
-
     scale: int
     size: int
     num_crops: int
@@ -134,9 +132,6 @@ class TestTransform:
 def test_scale(size: int) -> int:
     """Short side in pixels before a crop of ``size``: in the ratio of 256 to 224."""
     return size * FULL_SCALE[0] // FULL_SCALE[1]
-
-
-test_scale.__test__ = False  # type: ignore[attr-defined]
 
 
 def from_images(images: np.ndarray) -> Tensor:

@@ -142,8 +142,6 @@ class TrainConfig:
 class TestModel:
     """One of the models that are tested together."""
 
-    __test__ = False  # not a pytest class
-
     arch: str
     weights: Path
     num_segments: int
@@ -153,8 +151,6 @@ class TestModel:
 @dataclass(frozen=True)
 class TestConfig:
     """Settings of the test scripts; see their --help."""
-
-    __test__ = False  # not a pytest class
 
     dataset: DatasetSpec
     models: tuple[TestModel, ...]

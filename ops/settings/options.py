@@ -176,8 +176,6 @@ def _gpus(ids: list[int] | None) -> tuple[int, ...] | None:
 class TestScript:
     """What differs between the test scripts."""
 
-    __test__ = False  # not a pytest class
-
     prog: str
     num_crops: int
     num_clips: int

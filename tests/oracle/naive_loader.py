@@ -35,9 +35,6 @@ def test_offsets(length: int, segments: int, clip: int, clips: int) -> list[int]
     return [int(np.floor(k * d + (clip + 0.5) * d / clips)) for k in range(segments)]
 
 
-test_offsets.__test__ = False  # type: ignore[attr-defined]
-
-
 def clip_frames(offsets: Sequence[int], length: int) -> list[int]:
     return [min(offset + i, length - 1) for offset in offsets for i in range(5)]
 
