@@ -39,6 +39,7 @@ from ops.data import (
     read_list,
     test_scale,
 )
+from ops.models import FRAMES_PER_SEGMENT
 from ops.runtime import InputError, OneLineParser, number_type, print_any_name, run_script, write_atomically
 from ops.settings import add_source_arguments, resolve_sources
 from ops.video import choose_decoder
@@ -158,7 +159,7 @@ class Clips:
     def training_view(self, video: int) -> tuple[int, np.ndarray, View]:
         """Length of the video, its first frame read (H, W, 3), and its training clip."""
         settings = self.settings
-        sampler = WatchedSampler(settings.dense_sample)
+        sampler = WatchedSampler(FRAMES_PER_SEGMENT["msn"], settings.dense_sample)
         transform = WatchedTrainTransform(settings.input_size, self.spec.mirror_labels())
         clips = TrainClips(self.source, settings.num_segments, sampler, transform, settings.seed)
         clip = clips[SampleKey(settings.epoch - 1, video)]
@@ -174,7 +175,7 @@ class Clips:
     def test_views(self, video: int) -> list[View]:
         """Every crop of the clip that is validated and tested on."""
         settings = self.settings
-        sampler = WatchedSampler(settings.dense_sample)
+        sampler = WatchedSampler(FRAMES_PER_SEGMENT["msn"], settings.dense_sample)
         scale = test_scale(settings.input_size)
         transform = WatchedTestTransform(
             scale, scale if settings.full_res else settings.input_size, settings.test_crops
@@ -234,8 +235,8 @@ def main() -> None:
     clips = Clips(spec, VideoSource(spec, records, decoder), settings)
     cards = [clips.card(video) for video in choose_videos(args, len(records))]
     heading = (
-        f"{spec.name}, {lists[0].name}: what the network sees, {args.num_segments} segments of 5 frames, "
-        f"{args.input_size} x {args.input_size} pixels, seed {args.seed}"
+        f"{spec.name}, {lists[0].name}: what the network sees, {args.num_segments} segments of "
+        f"{FRAMES_PER_SEGMENT['msn']} frames, {args.input_size} x {args.input_size} pixels, seed {args.seed}"
     )
     image = Sheet(heading, cards, args.cell or min(args.input_size, 96)).image
     png = io.BytesIO()

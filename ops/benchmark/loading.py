@@ -26,6 +26,7 @@ from ops.data import (
     resolve_dataset,
     test_scale,
 )
+from ops.models import FRAMES_PER_SEGMENT
 from ops.runtime import InputError
 from ops.video import DECODERS, choose_decoder
 from tests.oracle import naive_loader
@@ -88,7 +89,7 @@ def _decoders() -> list[str]:
 
 
 def _train_clip(source: VideoSource, segments: int, size: int) -> Callable[[], Clip]:
-    clips = TrainClips(source, segments, FrameSampler(False), TrainTransform(size, (0, 1)), seed=0)
+    clips = TrainClips(source, segments, FrameSampler(FRAMES_PER_SEGMENT["msn"]), TrainTransform(size, (0, 1)), seed=0)
     epoch = iter(range(10**9))
 
     def work() -> Clip:
@@ -156,7 +157,7 @@ def _load_views(source: VideoSource, segments: int, size: int, runs: list[tuple[
     """What the workers of some runs of the test script for three crops do, each for some clips."""
     transform = TestTransform(test_scale(size), test_scale(size), 3)
     for clips in runs:
-        video = TestVideos(source, (segments,), FrameSampler(False), transform, clips, NUM_CLIPS)[0]
+        video = TestVideos(source, (segments,), FrameSampler(FRAMES_PER_SEGMENT["msn"]), transform, clips, NUM_CLIPS)[0]
         if not isinstance(video, TestVideo):
             raise InputError(str(video))
 

@@ -24,7 +24,6 @@ from .loaders import test_loader as test_loader
 from .loaders import train_loader as train_loader
 from .loaders import validation_loader as validation_loader
 from .sampling import DENSE_SPAN as DENSE_SPAN
-from .sampling import FRAMES_PER_SEGMENT as FRAMES_PER_SEGMENT
 from .sampling import FrameSampler as FrameSampler
 from .transforms import Box as Box
 from .transforms import TestTransform as TestTransform

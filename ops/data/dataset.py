@@ -1,6 +1,6 @@
 """Videos as the network sees them: data sets of clips for training, validation and testing.
 
-T segments of F = 5 frames, s x s pixels. What leaves a worker is uint8. A video that cannot be read becomes a
+T segments of F frames, s x s pixels. What leaves a worker is uint8. A video that cannot be read becomes a
 BrokenVideo, which says why; the consumer decides what follows. Only training may take another video in its place.
 """
 
@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from ops.data.clip_watch import ClipWatch
 from ops.data.dataset_config import DatasetSpec
-from ops.data.sampling import FRAMES_PER_SEGMENT, FrameSampler
+from ops.data.sampling import FrameSampler
 from ops.data.transforms import Box, TestTransform, TrainTransform, crop, from_images
 from ops.data.video_list import VideoRecord, video_path
 from ops.video import FrameFolder, Reader, VideoError, open_video, read_frames
@@ -196,5 +196,4 @@ class TestVideos(Dataset):
             self.watch.end()
 
     def _indices(self, num_frames: int, num_segments: int, index: int) -> np.ndarray:
-        clips = [self.sampler.test(num_frames, num_segments, index, c, self.num_clips) for c in self.clips]
-        return np.stack(clips).reshape(len(clips), num_segments, FRAMES_PER_SEGMENT)
+        return np.stack([self.sampler.test(num_frames, num_segments, index, c, self.num_clips) for c in self.clips])

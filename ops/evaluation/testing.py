@@ -144,7 +144,7 @@ def _score_videos(
     dataset = TestVideos(
         source,
         tuple(m.num_segments for m in config.models),
-        FrameSampler(config.dense_sample, config.clip_sampling == "random", config.seed),
+        FrameSampler(models[0].frames_per_segment, config.dense_sample, config.clip_sampling == "random", config.seed),
         TestTransform(test_scale(config.input_size), _crop_size(config), config.num_crops),
         config.clips,
         config.num_clips,

@@ -11,6 +11,10 @@ ARCHS: dict[str, tuple[str, tuple[int, int, int, int]]] = {
 }
 
 
+# F: how many consecutive frames of the video a network takes as one segment.
+FRAMES_PER_SEGMENT = {"msn": 5}
+
+
 MOTION_MODULES = ("stpme", "dsme", "shift")
 
 

@@ -6,7 +6,7 @@ N videos, T segments of F = 5 frames, K classes.
 import torch
 from torch import Tensor, nn
 
-from ops.data import FRAMES_PER_SEGMENT
+from ops.models.names import FRAMES_PER_SEGMENT
 from ops.models.resnet import MSNResNet
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -54,6 +54,7 @@ class MSN(nn.Module):
         super().__init__()
         self.arch = arch
         self.num_segments = num_segments
+        self.frames_per_segment = FRAMES_PER_SEGMENT["msn"]
         self.consensus = consensus
         self.backbone = MSNResNet(arch, num_segments, motion, motion_window)
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -76,7 +77,7 @@ class MSN(nn.Module):
         return logits.mean(dim=1) if self.consensus == "avg" else logits
 
     def _check_shape(self, clips: Tensor) -> None:
-        wanted = (self.num_segments, FRAMES_PER_SEGMENT, 3)
+        wanted = (self.num_segments, self.frames_per_segment, 3)
         if clips.dim() != 6 or clips.shape[1:4] != wanted or min(clips.shape[4:]) < MIN_SIZE:
             raise ValueError(
                 f"expected clips (N, {', '.join(map(str, wanted))}, H, W) with H and W at least {MIN_SIZE}, "

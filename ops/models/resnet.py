@@ -12,7 +12,6 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
-from ops.data import FRAMES_PER_SEGMENT
 from ops.models.msn import DSME, STPME, Motion
 from ops.models.names import ARCHS
 from ops.models.temporal_shift import TemporalShift
@@ -107,7 +106,7 @@ class MSNResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, segments: Tensor) -> Tensor:
-        appearance = self.maxpool(self.relu(self.bn1(self.conv1(segments[:, FRAMES_PER_SEGMENT // 2]))))
+        appearance = self.maxpool(self.relu(self.bn1(self.conv1(segments[:, segments.shape[1] // 2]))))
         if "stpme" in self.motion_modules:
             motion = self.stpme(segments)  # (N*T, 64, H/4, W/4)
             x = torch.lerp(appearance, motion, self.motion_weight)

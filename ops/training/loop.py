@@ -170,7 +170,7 @@ def finish_epoch(run: TrainingRun, loader: ClipLoader, writer: ScalarWriter | No
 def _train_clips(run: TrainingRun) -> TrainClips:
     config = run.config
     transform = TrainTransform(config.input_size, config.dataset.mirror_labels())
-    sampler = FrameSampler(config.dense_sample)
+    sampler = FrameSampler(run.model.frames_per_segment, config.dense_sample)
     substitute = config.on_bad_video == "skip"
     return TrainClips(run.train_source, config.model.num_segments, sampler, transform, config.seed, substitute)
 

@@ -110,7 +110,7 @@ def open_validation(state: Evaluation) -> ClipLoader:
     dataset = TestVideos(
         state.val_source,
         (config.model.num_segments,),
-        FrameSampler(config.dense_sample),
+        FrameSampler(state.model.frames_per_segment, config.dense_sample),
         TestTransform(test_scale(config.input_size), config.input_size, 1),
     )
     rank, world_size = distributed.rank(), distributed.world_size()

@@ -50,7 +50,7 @@ class TestNaiveLoader:
     @pytest.mark.parametrize("epoch", range(6))
     def test_training_clips_of_a_video(self, video: Path, epoch: int) -> None:
         source = VideoSource(_spec(video.parent, "videos"), [VideoRecord("v.mp4", None, 0)], "pyav")
-        clip = TrainClips(source, 3, FrameSampler(False), TrainTransform(SIDE, (0, 1)), 7)[SampleKey(epoch, 0)]
+        clip = TrainClips(source, 3, FrameSampler(5), TrainTransform(SIDE, (0, 1)), 7)[SampleKey(epoch, 0)]
         assert isinstance(clip, Clip)
         rng = np.random.default_rng((7, epoch, 0))
         frames = naive_loader.video_frames(video, lambda n: naive_loader.train_offsets(n, 3, rng))
@@ -63,7 +63,7 @@ class TestNaiveLoader:
         for number, (_, picture) in enumerate(media.frames_of(video), 1):
             Image.fromarray(picture).save(tmp_path / "f" / f"{number:05d}.jpg")
         source = VideoSource(_spec(tmp_path, "frames"), [VideoRecord("f", 40, 0)], "pyav")
-        clip = TrainClips(source, 4, FrameSampler(False), TrainTransform(SIDE, (0, 1)), 1)[SampleKey(epoch, 0)]
+        clip = TrainClips(source, 4, FrameSampler(5), TrainTransform(SIDE, (0, 1)), 1)[SampleKey(epoch, 0)]
         assert isinstance(clip, Clip)
         rng = np.random.default_rng((1, epoch, 0))
         frames = naive_loader.folder_frames(tmp_path / "f", 40, lambda n: naive_loader.train_offsets(n, 4, rng))
@@ -74,7 +74,7 @@ class TestNaiveLoader:
     @pytest.mark.parametrize("clip", [0, 2])
     def test_three_crops(self, video: Path, clip: int) -> None:
         source = VideoSource(_spec(video.parent, "videos"), [VideoRecord("v.mp4", None, 0)], "pyav")
-        ours = TestVideos(source, (3,), FrameSampler(False), TestTransform(SIDE, SIDE, 3), (clip,), 3)[0]
+        ours = TestVideos(source, (3,), FrameSampler(5), TestTransform(SIDE, SIDE, 3), (clip,), 3)[0]
         assert not isinstance(ours, BrokenVideo)
         frames = naive_loader.video_frames(video, lambda n: naive_loader.test_offsets(n, 3, clip, 3))
         for crop, expected in enumerate(naive_loader.three_crops(frames, SIDE, SIDE)):

@@ -64,7 +64,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> VideoSource:
 
 def train_clips(source: VideoSource, substitute: bool = True, seed: int = 3) -> TrainClips:
     transform = TrainTransform(SIZE, source.spec.mirror_labels())
-    return TrainClips(source, 2, FrameSampler(), transform, seed, substitute)
+    return TrainClips(source, 2, FrameSampler(5), transform, seed, substitute)
 
 
 class TestSubstitution:

@@ -169,7 +169,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> VideoSource:
 
 def train_clips(source: VideoSource, seed: int = 0, segments: int = 3, dense: bool = False) -> TrainClips:
     transform = TrainTransform(SIZE, source.spec.mirror_labels())
-    return TrainClips(source, segments, FrameSampler(dense), transform, seed)
+    return TrainClips(source, segments, FrameSampler(5, dense), transform, seed)
 
 
 def assert_same(one: Any, other: Any) -> None:
@@ -222,7 +222,7 @@ class TestTrainClips:
         for video, length in ((0, 30), (2, 2), (7, 47)):
             clip = train_clips(folders, seed=4, segments=8, dense=dense)[SampleKey(1, video)]
             rng = np.random.default_rng((4, 1, video))
-            indices = FrameSampler(dense).train(length, 8, rng)  # (8, 5)
+            indices = FrameSampler(5, dense).train(length, 8, rng)  # (8, 5)
             reader = FrameFolder(folders.spec.root / f"v{length}", length, "{:05d}.png")
             frames = torch.cat([from_images(reader.get_frames(np.array([i]))) for i in indices.ravel()])
             transform = TrainTransform(SIZE, folders.spec.mirror_labels())
@@ -282,7 +282,7 @@ class TestTestVideos:
     def test_views_like_loading_each_alone(self, videos: VideoSource, num_crops: int, size: int) -> None:
         transform = TestTransform(36, size, num_crops)
         counts, chosen, clips = (8, 3), (0, 2, 9), 10
-        views = TestVideos(videos, counts, FrameSampler(), transform, chosen, clips)
+        views = TestVideos(videos, counts, FrameSampler(5), transform, chosen, clips)
         for video, length in ((0, 60), (1, 3)):
             reader = open_video(videos.spec.root / f"v{length}.mp4", "pyav")
             frames = [reader.get_frames(np.array([i])) for i in range(length)]
@@ -303,7 +303,7 @@ class TestTestVideos:
                         assert torch.equal(frame, crop(pixels, boxes[box])[0])
 
     def test_validation_is_one_centre_view(self, folders: VideoSource) -> None:
-        views = TestVideos(folders, (4,), FrameSampler(), TestTransform(36, SIZE, 1))
+        views = TestVideos(folders, (4,), FrameSampler(5), TestTransform(36, SIZE, 1))
         for video, length in enumerate(LENGTHS):
             view = views[video].view(0, 0, 0)
             indices = naive_frames(length, 4, 0, 1)
@@ -313,7 +313,9 @@ class TestTestVideos:
                     pixels, boxes = TestTransform(36, SIZE, 1)(from_images(reader.get_frames(np.array([i]))))
                     assert torch.equal(frame, crop(pixels, boxes[0])[0])
 
-    @pytest.mark.parametrize("sampler", [FrameSampler(), FrameSampler(dense=True), FrameSampler(random_clips=True)])
+    @pytest.mark.parametrize(
+        "sampler", [FrameSampler(5, **rule) for rule in ({}, {"dense": True}, {"random_clips": True})]
+    )
     def test_one_opening_and_one_reading_for_all_views(
         self, videos: VideoSource, sampler: FrameSampler, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -334,7 +336,7 @@ class TestTestVideos:
         assert len(item.frames) == read[0]
 
     def test_random_clips_depend_on_the_place_in_the_list(self, folders: VideoSource) -> None:
-        sampler = FrameSampler(random_clips=True, seed=3)
+        sampler = FrameSampler(5, random_clips=True, seed=3)
         views = TestVideos(folders, (4,), sampler, TestTransform(36, SIZE, 1), (0, 1), 2)
         item, again = views[7], views[7]
         assert np.array_equal(item.places[0], again.places[0])
@@ -345,7 +347,7 @@ class TestTestVideos:
     def test_broken_video_says_which_and_why(self, folders: VideoSource, videos: VideoSource) -> None:
         for source, name in ((folders, "missing"), (videos, "broken.mp4")):
             video = len(source.records) - 1
-            broken = TestVideos(source, (2,), FrameSampler(), TestTransform(36, SIZE, 1))[video]
+            broken = TestVideos(source, (2,), FrameSampler(5), TestTransform(36, SIZE, 1))[video]
             assert isinstance(broken, BrokenVideo)
             assert broken.video == video and name in broken.reason
 

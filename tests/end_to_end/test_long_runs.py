@@ -69,7 +69,7 @@ def source_of(root: Path, kind: str) -> VideoSource:
 
 
 def train_clips(source: VideoSource) -> TrainClips:
-    return TrainClips(source, 2, FrameSampler(), TrainTransform(32, source.spec.mirror_labels()), 0, True)
+    return TrainClips(source, 2, FrameSampler(5), TrainTransform(32, source.spec.mirror_labels()), 0, True)
 
 
 class Decode:

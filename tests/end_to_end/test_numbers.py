@@ -49,7 +49,7 @@ def dataset(motion_folder: Path) -> TrainClips:
         spec = parse_train(["motion", "RGB", "--root_path", str(motion_folder / "data/motion")]).dataset
         records = read_list(spec.train_list, spec)
     transform = TrainTransform(32, spec.mirror_labels())
-    return TrainClips(VideoSource(spec, records, "pyav"), 2, FrameSampler(), transform, seed=7)
+    return TrainClips(VideoSource(spec, records, "pyav"), 2, FrameSampler(5), transform, seed=7)
 
 
 @pytest.fixture(scope="module")

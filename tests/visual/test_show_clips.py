@@ -55,14 +55,14 @@ class TestCards:
     def test_training_view(self, folder: Path, seed: int) -> None:
         """Pixels, frames, box and remark, against the data set and the draws themselves."""
         spec, source, clips = clips_of(folder, seed=seed, epoch=seed + 1)
-        train = TrainClips(source, T, FrameSampler(), TrainTransform(PIXELS, spec.mirror_labels()), seed)
+        train = TrainClips(source, T, FrameSampler(5), TrainTransform(PIXELS, spec.mirror_labels()), seed)
         for video, record in enumerate(source.records):
             card = clips.card(video)
             view, clip = card.views[0], train[SampleKey(seed, video)]
             assert (card.num_frames, card.path) == (20, record.path)
             assert np.array_equal(view.pixels, clip.pixels.permute(0, 1, 3, 4, 2).numpy())
             rng = np.random.default_rng((seed, seed, video))
-            assert np.array_equal(view.frames, FrameSampler().train(20, T, rng))
+            assert np.array_equal(view.frames, FrameSampler(5).train(20, T, rng))
             assert media.number_of(card.picture) == view.frames.min()
             box = draw_train_crop(SIZE[1], SIZE[0], PIXELS, rng)
             found = np.array(view.box) * [*SIZE, *SIZE]
@@ -76,7 +76,7 @@ class TestCards:
     def test_test_views(self, folder: Path, crops: int, full_res: bool) -> None:
         _, source, clips = clips_of(folder, test_crops=crops, full_res=full_res)
         size = 36 if full_res else 32
-        seen = TestVideos(source, (T,), FrameSampler(), TestTransform(36, size, crops))[2]
+        seen = TestVideos(source, (T,), FrameSampler(5), TestTransform(36, size, crops))[2]
         views = clips.card(2).views[1:]
         assert len(views) == crops
         for number, view in enumerate(views):
