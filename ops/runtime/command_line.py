@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import io
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from tqdm import tqdm
@@ -20,10 +21,56 @@ QUIET_INTERVAL = 30.0  # seconds between progress lines where there is no termin
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Reports a wrong command line as bad input, in one line."""
+    """Reports a wrong command line as bad input, in one line that suggests what may have been meant.
+
+    Options are written out whole; where one is spelled with ``-``, ``_`` is as good, and the other way round.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **settings})
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{self.prog}: {message}")
+        raise InputError(f"{self.prog}: {message} (see {self.prog} --help)")
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{suggestion(name, self._options())}")
+        return parsed
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        words = sys.argv[1:] if args is None else args
+        declared = {option.replace("_", "-"): option for option in self._option_string_actions}
+
+        def as_declared(word: str) -> str:
+            name, *value = word.split("=", 1)
+            return "=".join([declared.get(name.replace("_", "-"), name), *value]) if word.startswith("--") else word
+
+        return super().parse_known_args([as_declared(word) for word in words], namespace)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += suggestion(str(value), map(str, action.choices or ()))
+            raise
+
+    def _options(self) -> list[str]:
+        """Every option, those of subcommands included."""
+        commands = [action.choices.values() for action in self._actions if isinstance(action.choices, dict)]
+        below = [option for parsers in commands for parser in parsers for option in parser._options()]
+        return [*self._option_string_actions, *below]
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'folders'?`` where one of the known words is like ``word``, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def number_type(kind: Callable[[str], Any], low: float, high: float = math.inf) -> Callable[[str], Any]:

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: try again later
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 class InputError(Exception):
@@ -31,13 +32,34 @@ def fail(message: str) -> NoReturn:
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Call a script's main; an InputError becomes one line and exit status 2, a saved and stopped run status 75."""
+    """Call a script's main; an InputError becomes one line and exit status 2, a saved and stopped run status 75.
+
+    Where the program that reads the output has ended (``... | head``), the script ends too, without a word.
+    """
     try:
-        main()
-    except InputError as error:
-        fail(str(error))
-    except Stopped:
-        sys.exit(EXIT_STOPPED)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        try:
+            main()
+        except InputError as error:
+            fail(str(error))
+        except Stopped:
+            sys.exit(EXIT_STOPPED)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_has_left():  # another pipe
+            raise
+        # Python would complain at its end that something is still unwritten.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
+
+
+def _reader_has_left() -> bool:
+    """Whether what was printed can no longer be read by anyone."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    return False
