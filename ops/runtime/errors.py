@@ -1,6 +1,7 @@
 """The one exception for what a user can get wrong, and how a script ends on it."""
 
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -57,9 +58,7 @@ def run_script(main: Callable[[], None]) -> None:
 
 
 def _reader_has_left() -> bool:
-    """Whether what was printed can no longer be read by anyone."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return True
-    return False
+    """Whether what is printed goes into a pipe that nobody reads."""
+    state = select.poll()
+    state.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in state.poll(0))

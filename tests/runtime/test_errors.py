@@ -1,5 +1,6 @@
 """How scripts end, in processes of their own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,9 @@ run_script(main)
 
 def through_head(body: str) -> tuple[int, str, str]:
     """Status of a script whose output ``head -n 1`` reads, what head printed, and what the script said on stderr."""
+    command, environment = [sys.executable, "-c", SCRIPT.format(body=body)], {**os.environ, "PYTHONUNBUFFERED": ""}
     with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(body=body)], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as script:
         head = subprocess.run(["head", "-n", "1"], stdin=script.stdout, capture_output=True, check=True)
         assert script.stdout is not None and script.stderr is not None
