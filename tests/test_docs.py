@@ -1,0 +1,132 @@
+"""README and docs against the repository: links, file names, tests, options, and the length of the README."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.commands import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "tests/golden/README.md"]
+FOLDERS = ("ops", "scripts", "tests", "docs", "recipes", ".ci")
+FILE_ENDINGS = (".py", ".sh", ".md", ".args")
+NAMES = {path.name for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*")}
+NAMES |= {path.name for path in REPOSITORY.iterdir()}
+# Scripts whose options are said by --help, and by that of each of their subcommands.
+SCRIPTS = [*REPOSITORY.glob("*.py"), *sorted((REPOSITORY / "scripts").glob("*.py"))]
+SUBCOMMANDS = {"make_lists.py": ("something", "ucf101", "folders")}
+OF_OTHER_PROGRAMS = {
+    "--nproc_per_node", "--master_port", "--max-restarts", "--standalone", "--logdir", "--quiet",
+}  # fmt: skip
+OF_THE_PUBLISHED_CODE = {"--crop_fusion_type", "--img_feature_dim"}
+PRINT_ALL_HELP = """
+import contextlib, io, runpy, sys
+for command in sys.argv[1:]:
+    script, *words = command.split()
+    sys.argv[:] = [script, *words, "--help"]
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        runpy.run_path(script, run_name="__main__")
+    print("#", script.rpartition("/")[2], *text.getvalue().split())
+"""
+
+
+def without_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in backticks in a page's prose."""
+    return re.findall(r"`([^`\n]+)`", without_blocks(text))
+
+
+def commands(text: str) -> list[list[str]]:
+    """Command lines of a page's shell blocks, as words."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", without_blocks(text), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def repository_paths(text: str) -> Iterator[str]:
+    """Words of a page that look like a file, a folder or a test of the repository."""
+    words = [word for line in (*quoted(text), *map(shlex.join, commands(text))) for word in line.split()]
+    for word in words:
+        if not re.search(r"[<>{}=$]", word):
+            path = word.partition("::")[0]
+            if (path.split("/")[0] in FOLDERS and "/" in path) or path.endswith(FILE_ENDINGS):
+                yield word
+
+
+def options(words: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", words))
+
+
+@pytest.fixture(scope="module")
+def options_of() -> dict[str, set[str]]:
+    """The options that the --help of each script names."""
+    lines = [" ".join((str(path), word)) for path in SCRIPTS for word in ("", *SUBCOMMANDS.get(path.name, ()))]
+    command = [sys.executable, "-c", PRINT_ALL_HELP, *lines]
+    printed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    found: dict[str, set[str]] = {}
+    for line in printed.splitlines():
+        _, name, *words = line.split()
+        found.setdefault(name, set()).update(options(" ".join(words)))
+    return found
+
+
+def test_readme_is_short() -> None:
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+class TestPage:
+    def test_links_lead_somewhere(self, page: Path) -> None:
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(text)):
+            if "://" in target:
+                continue
+            name, _, anchor = target.partition("#")
+            path = page.parent / name if name else page
+            assert path.exists(), target
+            assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), target
+
+    def test_files_exist(self, page: Path) -> None:
+        missing = []
+        for word in repository_paths(page.read_text(encoding="utf-8")):
+            path, _, test = word.partition("::")
+            if "/" in path:
+                files = list(REPOSITORY.glob(path.rstrip("/")))
+            else:
+                files = list((REPOSITORY / "tests").rglob(path)) if test else [Path(path)] if path in NAMES else []
+            if not files or (test and f"class {test}" not in files[0].read_text(encoding="utf-8")):
+                missing.append(word)
+        assert missing == []
+
+    def test_options_exist(self, page: Path, options_of: dict[str, set[str]]) -> None:
+        """Those in prose are of some script, those of a command of its script."""
+        text = page.read_text(encoding="utf-8")
+        known = set().union(*options_of.values(), OF_OTHER_PROGRAMS, OF_THE_PUBLISHED_CODE)
+        assert options(" ".join(quoted(text))) <= known
+        for words in commands(text):
+            scripts = [Path(word).name for word in words if Path(word).name in options_of]
+            used = options(" ".join(words)) - OF_OTHER_PROGRAMS
+            assert not scripts or used <= options_of[scripts[0]], words
+
+
+def test_finds_what_is_wrong() -> None:
+    """The checks above look at something: each finds an error in a made-up page."""
+    text = "# A `--b`, c\n`ops/nothing.py` `--nothing`\n```sh\npython scripts/none.py --nothing_else\n```\n"
+    assert list(repository_paths(text)) == ["ops/nothing.py", "scripts/none.py"]
+    assert options(" ".join(quoted(text))) == {"--b", "--nothing"}
+    assert commands(text) == [["python", "scripts/none.py", "--nothing_else"]]
+    assert anchors(text) == {"a---b-c"}
