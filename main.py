@@ -6,18 +6,19 @@ torchrun --nproc_per_node=2 main.py something RGB --arch resnet50 --num_segments
 
 from ops.runtime import distributed, run_script, setup_logger
 from ops.settings import parse_train
-from ops.training import Evaluation, TrainingRun, evaluate, fit
+from ops.training import announce, evaluate, train
 
 
 def main() -> None:
     config = parse_train()
     setup_logger(distributed.is_main())
+    announce(config)
     device = distributed.pick_device(config.gpus)
     with distributed.process_group(device):
         if config.evaluate:
-            evaluate(Evaluation(config, device))
+            evaluate(config, device)
         else:
-            fit(TrainingRun(config, device))
+            train(config, device)
 
 
 if __name__ == "__main__":

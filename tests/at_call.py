@@ -78,7 +78,7 @@ def run_once(when: str, what: str, script: str, *arguments: str) -> None:
     sys.argv = [script, *arguments]
     sys.path[0] = str(Path(script).parent)
     if Path(script).name == "main.py":
-        import ops.training.loop  # noqa: F401  before calls are counted, which takes time
+        import ops.training.run  # noqa: F401  before calls are counted, which takes time
 
     if os.environ.get("RANK", "1") == "1" and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0":
         count = AtCall(when, what)
@@ -96,7 +96,7 @@ def serve() -> None:
     """Fork a process for each request, which saves it the import of torch; answer with its exit status."""
     script = str(Path(__file__).resolve().parent.parent / "main.py")
     sys.path[0] = str(Path(script).parent)
-    import ops.training.loop  # noqa: F401
+    import ops.training.run  # noqa: F401
 
     for line in sys.stdin:
         request = json.loads(line)

@@ -22,12 +22,16 @@ SIGNAL_SECONDS = 3.0  # in which the signal of a worker that failed comes
 
 
 class Batch(NamedTuple):
-    """pixels (N, T, F, 3, s, s) uint8, labels (N,), places in the list; the videos that could not be read."""
+    """pixels (N, T, F, 3, s, s) uint8, labels (N,), places in the list; the videos that could not be read.
+
+    ``missing`` are those of ``broken`` in whose place there is no other.
+    """
 
     pixels: Tensor | None
     labels: Tensor
     videos: tuple[int, ...]
     broken: tuple[BrokenVideo, ...]
+    missing: tuple[BrokenVideo, ...]
 
     def to(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Pixels and labels of a batch that has some, on their way to a device."""
@@ -108,6 +112,7 @@ def collate_clips(samples: Sequence[Clip | BrokenVideo]) -> Batch:
         torch.tensor([c.label for c in clips], dtype=torch.long),
         tuple(c.video for c in clips),
         tuple(broken),
+        tuple(s for s in samples if isinstance(s, BrokenVideo)),
     )
 
 

@@ -30,11 +30,22 @@ def score_sums(logits: Tensor, labels: Tensor, loss: Tensor) -> Tensor:
     return torch.stack([loss.double() * count, top1.double(), top5.double(), count])
 
 
-def score_means(sums: Sequence[float] | np.ndarray) -> dict[str, float]:
-    """Mean loss, and top-1 and top-5 in percent, of sums (4,)."""
+def score_means(sums: Sequence[float] | np.ndarray, num_classes: int) -> dict[str, float]:
+    """Mean loss, and top-1 and, where it says something, top-5 in percent, of sums (4,)."""
     loss, top1, top5, count = (float(s) for s in sums)
     count = max(count, 1.0)
-    return {"loss": loss / count, "top1": 100 * top1 / count, "top5": 100 * top5 / count}
+    means = {"loss": loss / count, "top1": 100 * top1 / count}
+    return {**means, "top5": 100 * top5 / count} if has_top5(num_classes) else means
+
+
+def has_top5(num_classes: int) -> bool:
+    """Whether top-5 says something: of five classes or fewer it is always 100 %."""
+    return num_classes > 5
+
+
+def accuracies(top1: float, top5: float | None) -> str:
+    """``top-1 50.00 %, top-5 80.00 %``; without top-5 where that says nothing."""
+    return f"top-1 {top1:.2f} %" + ("" if top5 is None else f", top-5 {top5:.2f} %")
 
 
 class RunningMean:

@@ -4,19 +4,22 @@ Launched by ``torchrun`` or ``python -m torch.distributed.launch`` (which set RA
 alone.
 """
 
-import os
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from logging import INFO, WARNING
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
-from ops.runtime.errors import InputError, Stopped
+from ops.runtime import launcher
+from ops.runtime.errors import EXIT_BAD_INPUT, InputError, Stopped, report
 from ops.runtime.logger import get_logger
+from ops.runtime.shared_failure import FailureWatch
 
 PATIENCE = timedelta(hours=1)  # for other processes: one may write to a slow disk, or decode a long video
 Result = TypeVar("Result")
@@ -24,30 +27,27 @@ _host_group: Any = None  # gloo, for what devices need not know: they would spin
 
 
 def world_size() -> int:
+    """How many processes have joined."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
     """This process's rank; before the group is joined, what the launcher says."""
-    return dist.get_rank() if dist.is_initialized() else int(os.environ.get("RANK", "0"))
+    return dist.get_rank() if dist.is_initialized() else launcher.rank()
 
 
 def is_main() -> bool:
     return rank() == 0
 
 
-def is_launched() -> bool:
-    """Whether torchrun, which passes on the signals that it receives, started this process."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
+def processes_here() -> int:
+    """How many processes of the run are on this machine, as far as is known."""
+    return launcher.local_world_size()
 
 
 def is_restart() -> bool:
     """Whether torchrun started this process anew after one of its processes failed."""
-    return _restarts() > 0
-
-
-def _restarts() -> int:
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    return launcher.restarts() > 0
 
 
 def pick_device(gpus: Sequence[int] | None) -> torch.device:
@@ -56,8 +56,7 @@ def pick_device(gpus: Sequence[int] | None) -> torch.device:
     Raises:
         InputError: there are fewer GPUs than processes on this machine, or not the ones asked for.
     """
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    processes = max(int(os.environ.get("LOCAL_WORLD_SIZE", "1")), local_rank + 1)
+    local_rank, processes = launcher.local_rank(), launcher.local_world_size()
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     asked = f"--gpus {' '.join(map(str, gpus))}: " if gpus else ""
     if available == 0:
@@ -78,24 +77,68 @@ def pick_device(gpus: Sequence[int] | None) -> torch.device:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the launcher's processes (NCCL on GPUs, gloo on CPUs), and leave them at an end that all come to."""
-    global _host_group
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join the launcher's processes (NCCL on GPUs, gloo on CPUs), and leave them at an end that all come to.
+
+    An error of one process ends all of them within seconds, and is said once.
+    """
+    if launcher.world_size() == 1:
         yield
         return
-    # torchrun keeps its store over restarts: without a name of their own, processes would find addresses of dead ones.
-    store, own_rank, size = next(dist.rendezvous("env://"))
-    store = dist.PrefixStore(f"restart_{_restarts()}", store)
-    backend, device_id = ("nccl", device) if device.type == "cuda" else ("gloo", None)
-    dist.init_process_group(backend, timeout=PATIENCE, store=store, rank=own_rank, world_size=size, device_id=device_id)
-    _host_group = dist.new_group(timeout=PATIENCE, backend="gloo")
+    watch = _join(device)
+    watch.start()
     try:
         yield
     except Stopped:
-        dist.destroy_process_group()
+        _leave(watch)
         raise
-    # After an error others may be amid a collective, for which NCCL would wait: the error is to be read first.
+    except Exception as error:
+        _end_all(watch, error)
+    _leave(watch)
+
+
+def _join(device: torch.device) -> FailureWatch:
+    global _host_group
+    address = launcher.check_address()
+    backend, device_id = ("nccl", device) if device.type == "cuda" else ("gloo", None)
+    try:
+        store, own_rank, size = next(dist.rendezvous("env://", launcher.rank(), launcher.world_size()))
+        # torchrun keeps its store over restarts: without a name of their own, processes would find addresses of dead
+        # ones.
+        store = dist.PrefixStore(f"restart_{launcher.restarts()}", store)
+        dist.init_process_group(
+            backend, timeout=PATIENCE, store=store, rank=own_rank, world_size=size, device_id=device_id
+        )
+        _host_group = dist.new_group(timeout=PATIENCE, backend="gloo")
+    except dist.DistError as error:
+        raise InputError(f"{address}: expected to meet the other processes there, got {_first_line(error)}") from None
+    return FailureWatch(dist.PrefixStore("failure", store.clone()), size)
+
+
+def _leave(watch: FailureWatch) -> None:
+    watch.stop()
     dist.destroy_process_group()
+
+
+def _end_all(watch: FailureWatch, error: Exception) -> NoReturn:
+    """Say what went wrong, unless another process does, and leave when all others have.
+
+    Nothing is taken down in order: others may be amid a collective, for which NCCL would wait.
+    """
+    watch.stop()
+    lost = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
+    if lost:  # a process was killed
+        error = InputError(f"another process of this run has ended ({_first_line(error)})")
+    if watch.is_first():
+        if isinstance(error, InputError):
+            report(str(error))
+        else:
+            traceback.print_exception(error)
+        watch.wait_for_others()
+    sys.exit(EXIT_BAD_INPUT if isinstance(error, InputError) else 1)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def wrap(model: nn.Module, device: torch.device) -> nn.Module:

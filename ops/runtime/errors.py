@@ -1,14 +1,17 @@
 """The one exception for what a user can get wrong, and how a script ends on it."""
 
 import os
+import platform
 import select
 import sys
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
+HOLD_BACK_SECONDS = 3.0
 
 
 class InputError(Exception):
@@ -24,11 +27,22 @@ def require(condition: bool, expected: str, got: object) -> None:
         raise InputError(f"expected {expected}, got {got}")
 
 
-def fail(message: str) -> NoReturn:
-    """Print one line to stderr and leave with status 2."""
-    rank = os.environ.get("RANK", "0")
-    prefix = "error" if os.environ.get("WORLD_SIZE", "1") == "1" else f"error (rank {rank})"
+def report(message: str) -> None:
+    """Print one line to stderr; of several processes it names this one."""
+    several = os.environ.get("WORLD_SIZE", "1") != "1"
+    prefix = f"error (rank {os.environ.get('RANK', '?')} on {platform.node()})" if several else "error"
     print(f"{prefix}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
+def fail(message: str) -> NoReturn:
+    """Report and leave with status 2.
+
+    Of processes that have not met, the others of a machine give its first the time to say the same: torchrun then ends
+    them.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        time.sleep(HOLD_BACK_SECONDS)
+    report(message)
     sys.exit(EXIT_BAD_INPUT)
 
 

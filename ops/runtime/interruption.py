@@ -1,4 +1,4 @@
-"""Signals: SIGTERM and SIGINT let the step at hand end, so that a run can be saved before it stops."""
+"""Signals: a request to stop lets the current step end, so that a run can be saved before it stops."""
 
 import os
 import signal
@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import TypeVar
 
-from ops.runtime import distributed
+from ops.runtime import distributed, launcher
 from ops.runtime.errors import Stopped
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# A scheduler or torchrun; Ctrl-C; a terminal or an ssh connection that closes; SLURM's warning before the time limit.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 Item = TypeVar("Item")
 
 
@@ -23,12 +24,13 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal = 0
-        self._patience = 2 if distributed.is_launched() else 1
+        self._patience = 2 if launcher.is_torchrun() else 1
 
     def listen(self) -> None:
-        """Catch the signals, from now to the end of the process."""
+        """Catch the signals, from now to the end of the process; under nohup the run outlives its terminal."""
         for number in SIGNALS:
-            signal.signal(number, self._receive)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self._patience == 0:
@@ -53,13 +55,15 @@ class StopRequest:
 
 
 def shield_worker(worker_id: int) -> None:
-    """For the start of a process that decodes: its parent alone ends it.
+    """For the start of a data-loading worker process: its parent alone ends it.
 
-    What a terminal or a scheduler sends to every process of a job must not take the decoders from a run that wants to
+    What a terminal or a scheduler sends to every process of a job must not take the workers from a run that wants to
     end its step. A thread waits for SIGTERM, since only there the sender can be told: the parent, and not anyone else.
     (A process that was spawned, not forked, has threads that do not block SIGTERM, which then ends it as usual.)
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in SIGNALS:
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()

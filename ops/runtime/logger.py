@@ -1,4 +1,4 @@
-"""Text log: the only file that adds log handlers. Rank 0 writes; other ranks keep still."""
+"""Text log: the only file that adds log handlers. Rank 0 writes; other ranks are silent."""
 
 import logging
 import os
@@ -49,7 +49,7 @@ def get_logger() -> logging.Logger:
 
 
 def setup_logger(is_main: bool, log_file: Path | None = None) -> logging.Logger:
-    """Send the log to the terminal and, appending, to ``log_file``; on other ranks only to nowhere.
+    """Send the log to the terminal and, appending, to ``log_file``; other ranks write nothing.
 
     What was said since an earlier call without a file goes into the file too.
     """

@@ -1,4 +1,3 @@
-from .loop import fit as fit
-from .run import TrainingRun as TrainingRun
-from .validation import Evaluation as Evaluation
-from .validation import evaluate as evaluate
+from .reporting.advice import announce as announce
+from .run import evaluate as evaluate
+from .run import train as train

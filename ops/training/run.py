@@ -1,193 +1,136 @@
-"""What a training run consists of, and how it is saved and resumed."""
+"""A run of main.py set up: data, where it starts, network, optimiser, folder; then its training or one validation.
 
-import json
-from dataclasses import dataclass
+The files beside this one go on from here: loop.py (epochs), epoch.py (steps), validation.py.
+"""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import torch
 
-from ops.checkpoints import is_reference, load_state_dict, remove_temporaries
-from ops.data import TrainBatchSampler, VideoSource
-from ops.runtime import InputError, distributed, get_logger, grad_scaler, hold, setup_logger, write_atomically
-from ops.settings import TrainConfig, config_changes, config_dict
+from ops.checkpoints import load_weights, read_checkpoint, tune_from
+from ops.data import VideoSource
+from ops.evaluation import Checkpoint
+from ops.models import MSN, build_model, saved_model_settings, use_channels_last
+from ops.runtime import distributed, get_logger, grad_scaler, plural
+from ops.settings import TrainConfig
+from ops.training.clips import TrainingClips, batch_sampler, open_list
+from ops.training.loop import fit
+from ops.training.lr_scheduler import build_schedule
 from ops.training.nonfinite import FiniteUpdates
-from ops.training.optim import build_optimizer, freeze_batch_norms, load_optimizer
-from ops.training.run_folder import (
-    BEST,
-    LAST,
-    drop_epochs,
-    epoch_name,
-    name_again,
-    position_of,
-    refuse_other_run,
-    write_run,
-)
-from ops.training.validation import Evaluation, bad_videos, open_list
-
-# What decides the order of samples within an epoch, as errors call it.
-_ORDER_NAMES = {
-    "global_batch_size": "a global batch (--batch-size x processes x --accumulate) of",
-    "seed": "--seed",
-    "num_videos": "a training list of",
-}
+from ops.training.optim import build_optimizer, freeze_batch_norms
+from ops.training.reporting.advice import advise
+from ops.training.reporting.report import Report
+from ops.training.saving.resume import Start, choose_start
+from ops.training.saving.run_folder import claim
+from ops.training.saving.saver import Saver
+from ops.training.saving.state import RunState, SampleOrder, order_of
+from ops.training.validation import Validator
+from ops.video import choose_decoder
 
 
-@dataclass
-class Position:
-    """How far a run is.
+def train(config: TrainConfig, device: torch.device) -> None:
+    """Train to the last epoch, from where ``--resume`` and the run's folder have it start."""
+    train_records = open_list(config, config.dataset.train_list)
+    sampler = batch_sampler(config, len(train_records))
+    decoder = choose_decoder(config.decoder)
+    val_records = open_list(config, config.dataset.val_list)
 
-    Args:
-        epoch: epochs done.
-        step: steps done of the epoch that follows them; all of them: what is left of it is its validation.
-        best_top1: best validation so far, in percent; None before the first.
-        best_epoch: epochs that were done then.
-        left_out_steps: steps done that left out their update, because something was not finite.
-    """
+    start = choose_start(config, order_of(sampler))
+    saved = {} if start.checkpoint is None else read_checkpoint(start.checkpoint)
+    model, checkpoint = load_network(config, start.checkpoint, saved, device)
+    state = open_state(config, model, order_of(sampler), start, saved, device)
+    del saved
 
-    epoch: int = 0
-    step: int = 0
-    best_top1: float | None = None
-    best_epoch: int | None = None
-    left_out_steps: int = 0
+    def name_of(video: int) -> str:
+        return train_records[video].path
+
+    updates = FiniteUpdates(model, state.optimizer, state.scaler, name_of, config.skip_nonfinite)
+    save = Saver(state, updates, sampler.steps_per_epoch)
+    with distributed.on_main_only(lambda: claim(config, start.same_run)) or nullcontext():
+        if start.whole and start.checkpoint is not None:
+            save.complete(start.checkpoint.name)
+        advise(config, len(train_records), sampler.global_batch_size)
+        train_source, val_source = (VideoSource(config.dataset, r, decoder) for r in (train_records, val_records))
+        clips = TrainingClips(config, train_source, sampler, model.frames_per_segment, device)
+        validator = Validator(config, val_source, model, device)
+        schedule = build_schedule(config, sampler.steps_per_epoch, sampler.global_batch_size)
+        network = distributed.wrap(model, device)
+        if state.position.epoch >= config.epochs:
+            done = plural(state.position.epoch, "epoch")
+            get_logger().info("already trained for %s; --epochs is %d", done, config.epochs)
+            validator.run(checkpoint)
+        with Report(config, sampler.steps_per_epoch, sampler.global_batch_size) as report:
+            fit(network, updates, clips, validator, schedule, state.position, config, save, report)
 
 
-class TrainingRun(Evaluation):
-    """A network, its optimiser, the data, and the position in them.
+def evaluate(config: TrainConfig, device: torch.device) -> dict[str, float]:
+    """Validate the checkpoint of ``--resume``; returns loss and accuracies."""
+    decoder = choose_decoder(config.decoder)
+    records = open_list(config, config.dataset.val_list)
+    start = choose_start(config, SampleOrder())
+    assert start.checkpoint is not None
+    model, checkpoint = load_network(config, start.checkpoint, read_checkpoint(start.checkpoint), device)
+    return Validator(config, VideoSource(config.dataset, records, decoder), model, device).run(checkpoint)
 
-    Args:
-        config: settings of main.py.
-        device: of this process.
-    """
 
-    def __init__(self, config: TrainConfig, device: torch.device) -> None:
-        train_records = open_list(config, config.dataset.train_list)
-        self.sampler = TrainBatchSampler(
-            len(train_records),
-            config.batch_size,
-            config.accumulate,
-            distributed.rank(),
-            distributed.world_size(),
-            config.seed,
+def load_network(
+    config: TrainConfig, path: Path | None, content: Mapping[str, Any], device: torch.device
+) -> tuple[MSN, Checkpoint]:
+    """The network with the weights of a checkpoint of this content, or with those to start from; and their name."""
+    model = build_network(config, path, content).to(device)
+    if config.channels_last:
+        use_channels_last(model)
+    if config.compile:
+        model.compile()
+    if path is None:
+        return model, Checkpoint("untrained weights", None)
+    load_weights(model, content, str(path))
+    epoch = content.get("epoch")
+    return model, Checkpoint(path.name, epoch if isinstance(epoch, int) else None)
+
+
+def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping[str, Any]) -> MSN:
+    """The network, from pretrained weights unless a checkpoint, of this content, will fill it."""
+    torch.manual_seed(config.seed)
+    settings = config.model
+    resuming = checkpoint is not None
+    window = settings.motion_window
+    if checkpoint is not None and config.evaluate and window is None:
+        window = saved_model_settings(content, checkpoint)[1]
+    wants_pretrained = not resuming and config.tune_from is None
+    with distributed.main_first():
+        network = build_model(
+            settings.arch,
+            config.dataset.num_classes,
+            settings.num_segments,
+            config.pretrain if wants_pretrained else "none",
+            dropout=settings.dropout,
+            consensus=settings.consensus,
+            motion=settings.motion,
+            motion_window=window,
         )
-        super().__init__(config, device)
-        self.train_source = VideoSource(config.dataset, train_records, self.decoder)
-        self.train_bad = bad_videos(config, config.dataset.train_list, self.train_source)
-        if config.partialbn:
-            freeze_batch_norms(self.model)
-        self.optimizer = build_optimizer(
-            self.model, config.param_groups, config.lr, config.momentum, config.weight_decay
-        )
-        self.scaler = grad_scaler(device, config.amp)
-        names = [record.path for record in train_records]
-        self.updates = FiniteUpdates(self.model, self.optimizer, self.scaler, names, config.skip_nonfinite)
-        self.position = Position(epoch=config.start_epoch or 0)
-        self._named_again: Path | None = None
-        if self.checkpoint is not None:
-            self._resume(self.checkpoint)
-            self.loaded = {}
-        self._lock = distributed.on_main_only(lambda: _open_folders(config))
-        if self._named_again is not None:
-            path, names = self._named_again, self._names()
-            distributed.on_main(lambda: name_again(path, names))
-
-    def _resume(self, path: Path) -> None:
-        config, log = self.config, get_logger()
-        if is_reference(load_state_dict(self.loaded, str(path))):
-            raise InputError(
-                f"{path}: expected a checkpoint of this project to resume, got one of the published reference, which "
-                f"cannot resume this optimiser; pass it as --tune_from to start from its weights"
-            )
-        epoch, step = position_of(self.loaded, path)
-        saved = self.loaded["position"]
-        self.position = Position(
-            epoch, step, saved.get("best_top1"), saved.get("best_epoch"), saved.get("left_out_steps", 0)
-        )
-        went_on = distributed.is_restart() and path.parent == config.model_dir and epoch >= (config.start_epoch or 0)
-        if config.start_epoch is not None and not went_on:
-            if (config.start_epoch, 0) != (epoch, step):  # epochs of another course than the one with the best so far
-                self.position.best_top1 = self.position.best_epoch = None
-            self.position.epoch, self.position.step = config.start_epoch, 0
-        if not (config.resume == "auto" or distributed.is_restart()) or config.start_epoch is not None:
-            place = (self.position.epoch, self.position.step)
-            distributed.on_main(lambda: refuse_other_run(config.model_dir, path, place))
-        for name, now in self._order().items():
-            if self.position.step and saved.get(name, now) != now:
-                raise InputError(
-                    f"{path}: expected {_ORDER_NAMES[name]} {saved[name]} to go on inside an epoch, got {now}"
-                )
-        try:
-            load_optimizer(self.optimizer, self.loaded["optimizer"])
-            if self.scaler.is_enabled() and self.loaded.get("scaler"):
-                self.scaler.load_state_dict(self.loaded["scaler"])
-        except (ValueError, KeyError, RuntimeError) as error:
-            raise InputError(f"{path}: expected an optimiser of --param_groups like now, got {error}") from None
-        log.info("resuming %s: %d epochs and %d steps done", path, self.position.epoch, self.position.step)
-        was = self.loaded.get("config")
-        changes = config_changes(was, config_dict(config)) if isinstance(was, dict) else []
-        if changes:
-            log.info("settings changed since then: %s", ", ".join(changes))
-        if path.parent == config.model_dir and (self.position.epoch, self.position.step) == (epoch, step):
-            self._named_again = path
-
-    def _order(self) -> dict[str, int]:
-        """What decides the order of samples within an epoch."""
-        sampler = self.sampler
-        return {
-            "global_batch_size": sampler.global_batch_size,
-            "seed": sampler.seed,
-            "num_videos": sampler.num_videos,
-        }
-
-    def _names(self) -> tuple[str, ...]:
-        """What the run's state is called, beside last.pth.tar."""
-        position = self.position
-        if position.step or not position.epoch:
-            return ()
-        best = (BEST,) if position.epoch == position.best_epoch else ()
-        return (epoch_name(position.epoch), *best)
-
-    def check_updates(self) -> None:
-        """Count the updates that were left out because something was not finite; too many are an error."""
-        position = self.position
-        position.left_out_steps = self.updates.check(self.sampler.steps_per_epoch, position.left_out_steps)
-
-    def save(self) -> tuple[str, ...]:
-        """Write the run's state, on the first process; returns its names. Every process must call this."""
-        self.check_updates()
-        names = self._names()
-        distributed.on_main(lambda: self._write(names))
-        return (*names, LAST)
-
-    def _write(self, names: tuple[str, ...]) -> None:
-        content = {
-            "state_dict": self.model.state_dict(),
-            "arch": self.config.model.arch,
-            "epoch": self.position.epoch,
-            "best_prec1": self.position.best_top1,
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "position": {**vars(self.position), **self._order()},
-            "config": config_dict(self.config),
-        }
-        write_run(self.config.model_dir, content, names)
-        if self.config.keep is not None:
-            drop_epochs(self.config.model_dir, self.config.keep)
+    if config.tune_from is not None and not resuming:
+        new = tune_from(network, config.tune_from)
+        get_logger().info("tuning from %s; starting anew: %s", config.tune_from, ", ".join(new) or "nothing")
+    return network
 
 
-def _open_folders(config: TrainConfig) -> BinaryIO:
-    """Create the run's folders, its log and its settings file; returns the lock that keeps other runs out."""
-    for folder in (config.log_dir, config.model_dir):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / ".writable").touch()
-            (folder / ".writable").unlink(missing_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder}: expected a folder to write to, got {error.strerror}") from None
-    lock = hold(config.model_dir / ".lock")
-    remove_temporaries(config.model_dir)
-    settings = (json.dumps(config_dict(config), indent=2) + "\n").encode()
-    for folder in (config.log_dir, config.model_dir):
-        write_atomically(folder / "config.json", settings)
-    setup_logger(True, config.log_dir / "log.txt")
-    return lock
+def open_state(
+    config: TrainConfig,
+    model: MSN,
+    order: SampleOrder,
+    start: Start,
+    saved: Mapping[str, Any],
+    device: torch.device,
+) -> RunState:
+    """The optimiser and the position of a run: new, or as the checkpoint that it starts from has saved them."""
+    if config.partialbn:
+        freeze_batch_norms(model)
+    optimizer = build_optimizer(model, config.param_groups, config.lr, config.momentum, config.weight_decay)
+    state = RunState(config, model, optimizer, grad_scaler(device, config.amp), start.position(), order)
+    if start.checkpoint is not None:
+        state.restore(saved, start.checkpoint, start.keeps_best)
+    return state

@@ -19,9 +19,9 @@ import torch
 from ops.data.dataset import VideoSource
 from ops.data.video_list import read_list
 from ops.runtime.logger import get_logger
+from ops.settings.config import TrainConfig
 from ops.settings.options import parse_train
-from ops.training.loop import fit
-from ops.training.run import TrainingRun
+from ops.training.run import train
 from ops.video.reader import choose_decoder
 from tests import media
 from tests.clip_files import write_folder
@@ -144,11 +144,18 @@ def lists(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-def train(name: str, *options: str) -> TrainingRun:
+def trained(name: str, *options: str) -> TrainConfig:
     """One epoch of main.py, here."""
-    run = TrainingRun(parse_train([name, "RGB", *SMALL, *options]), torch.device("cpu"))
-    fit(run)
-    return run
+    config = parse_train([name, "RGB", *SMALL, *options])
+    train(config, torch.device("cpu"))
+    return config
+
+
+def sources(config: TrainConfig) -> tuple[VideoSource, VideoSource]:
+    """Training and validation videos."""
+    spec = config.dataset
+    training, validation = (read_list(path, spec) for path in (spec.train_list, spec.val_list))
+    return VideoSource(spec, training, choose_decoder("pyav")), VideoSource(spec, validation, choose_decoder("pyav"))
 
 
 @pytest.mark.usefixtures("quiet_log")
@@ -159,16 +166,15 @@ def test_official_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepar
     source, options, classes, size = prepare(Path("data", name))
     storage = options[options.index("--storage") :] if "--storage" in options else ()
     assert lists(monkeypatch, name, f"data/{name}/{source}", *storage) == 0
-    run = train(name, *options)
-    config = run.config
+    config = trained(name, *options)
     assert config.dataset.class_names == classes
-    assert (len(run.train_source.records), len(run.val_source.records)) == (2, 1)
-    assert run.position.epoch == 1 and run.position.best_top1 is not None
-    saved = torch.load(config.model_dir / "last.pth.tar", weights_only=True)["state_dict"]
-    assert len(saved["head.bias"]) == len(classes)
-    assert "training on" in (config.log_dir / "log.txt").read_text()
-    source_ = VideoSource(config.dataset, read_list(config.dataset.train_list, config.dataset), choose_decoder("pyav"))
-    shapes = [source_.open(video).get_frames(torch.arange(2).numpy()).shape for video in range(2)]
+    training, validation = sources(config)
+    assert (len(training.records), len(validation.records)) == (2, 1)
+    saved = torch.load(config.model_dir / "last.pth.tar", weights_only=True)
+    assert saved["position"]["epoch"] == 1 and saved["position"]["best_top1"] is not None
+    assert len(saved["state_dict"]["head.bias"]) == len(classes)
+    assert "2 training videos" in (config.log_dir / "log.txt").read_text()
+    shapes = [training.open(video).get_frames(torch.arange(2).numpy()).shape for video in range(2)]
     assert (2, size[1], size[0], 3) in shapes
 
 
@@ -185,10 +191,10 @@ def test_class_folders_of_awkward_videos(tmp_path: Path, monkeypatch: pytest.Mon
     result = media.run("extract_frames.py", videos, "data/mine", "-j", "2")
     assert result.returncode == 0, result.stderr
     assert lists(monkeypatch, "folders", "data/mine", "--val_fraction", "0.5") == 0
-    run = train("mine", "--dataset_config", "data/mine/dataset.toml")
-    assert run.config.dataset.class_names == ("jump, [high]", "weiß 跳")
+    config = trained("mine", "--dataset_config", "data/mine/dataset.toml")
+    assert config.dataset.class_names == ("jump, [high]", "weiß 跳")
     seen = {}
-    for source in (run.train_source, run.val_source):
+    for source in sources(config):
         for video, record in enumerate(source.records):
             reader = source.open(video)
             pictures = list(reader.get_frames(torch.arange(len(reader)).numpy()))

@@ -101,7 +101,7 @@ class TestTraining:
         shutil.copy(trained_folder / "checkpoint" / RUN / "1_epoch_ckpt.pth.tar", models / "last.pth.tar")
         arguments = (*SMALL_TRAINING, "--epochs", "2", "--suffix", "resumed", "--resume", "auto", "-j", "2")
         output = succeeded(run_script("main.py", "motion", "RGB", *arguments, cwd=trained_folder))
-        assert "1 epochs and 0 steps done" in output
+        assert "last.pth.tar after 1 epoch\n" in output
         assert differing(models / "last.pth.tar", trained_folder / "checkpoint" / RUN / "last.pth.tar") == []
 
     def test_another_course_has_a_best_of_its_own(self, trained_folder):
@@ -122,7 +122,7 @@ class TestTraining:
             "--tune_from", f"checkpoint/{RUN}/best.pth.tar",
         )  # fmt: skip
         output = succeeded(run_script("main.py", *arguments, cwd=trained_folder))
-        assert "left out: head.weight, head.bias" in output
+        assert "starting anew: head.weight, head.bias" in output
         assert "no class names (data/motion/videos/train/classes.txt or --class_names): flipped clips keep" in output
 
     def test_frame_folders_and_a_toml_file(self, trained_folder):
@@ -146,7 +146,7 @@ class TestProcesses:
         partial = ["--partialbn" if option == "--npb" else option for option in SMALL_TRAINING]
         arguments = ("motion", "RGB", *partial, "-b", "2", "--epochs", "1", "--suffix", "two")
         output = succeeded(torchrun(2, "main.py", *arguments, cwd=trained_folder))
-        assert output.count("step 4/4") == 1 and "(2 a batch x 2 processes x 1 accumulated)" in output
+        assert output.count("step 4/4") == 1 and "batches of 2 videos x 2 processes x 1 accumulated" in output
         reported = output.split("validation: ")[1].split("   [")[0]
         two = f"{RUN}_two"
         alone = run_script(

@@ -19,7 +19,7 @@ from ops.models.resnet import ARCHS, MotionBasicBlock, MotionBottleneck, MSNResN
 from ops.models.temporal_shift import TemporalShift
 from ops.runtime.errors import InputError
 from ops.settings.options import parse_train
-from ops.training.validation import build_network
+from ops.training.run import build_network
 from tests.golden_weights import fill, relative_error
 from tests.oracle.msn_oracle import MSNOracle
 

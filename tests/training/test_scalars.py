@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboardX.event_file_writer import EventsWriter
 
 from ops.runtime.logger import NAME
-from ops.training.scalars import ScalarWriter
+from ops.training.reporting.scalars import ScalarWriter
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from ops.checkpoints.file import give_name, read_checkpoint, remove_temporaries, write_checkpoint
-from ops.runtime.errors import InputError
 from ops.runtime.logger import NAME
-from ops.training.run_folder import (
+from ops.training.saving.checkpoint_files import (
     Found,
     drop_epochs,
     epoch_name,
+    find,
     has_checkpoints,
     newest_checkpoint,
-    refuse_other_run,
     write_run,
 )
+from ops.training.saving.state import SampleOrder
 
 
 def content(epoch: int, step: int = 0) -> dict[str, object]:
@@ -73,7 +73,7 @@ class TestNewestCheckpoint:
         assert newest_checkpoint(tmp_path) == Found(10, 1, last)
 
     @pytest.mark.parametrize("damage", [cut, empty, flip_a_bit])
-    def test_damaged_ones_are_named_and_left_out(
+    def test_damaged_ones_are_named_and_skipped(
         self, tmp_path: Path, warnings: pytest.LogCaptureFixture, damage
     ) -> None:
         last, ninth = save(tmp_path / "last.pth.tar", 9, 4), save(tmp_path / epoch_name(9), 9)
@@ -100,17 +100,12 @@ class TestNewestCheckpoint:
         assert warnings.messages == []
 
 
-class TestRefuseOtherRun:
-    def test_only_what_leads_there(self, tmp_path: Path) -> None:
-        elsewhere = save(tmp_path / "elsewhere.pth.tar", 3)
-        folder = tmp_path / "run"
-        refuse_other_run(folder, elsewhere, (3, 0))
-        folder.mkdir()
-        last, second = save(folder / "last.pth.tar", 3), save(folder / epoch_name(2), 2)
-        refuse_other_run(folder, last, (3, 0))
-        for path, position in ((second, (2, 0)), (last, (0, 0)), (elsewhere, (9, 0))):
-            with pytest.raises(InputError, match=r"got last\.pth\.tar \(3 epochs and 0 steps done\)"):
-                refuse_other_run(folder, path, position)
+class TestFind:
+    def test_position_best_and_order(self, tmp_path: Path) -> None:
+        whole = content(3, 2)
+        whole["position"] |= {"best_top1": 50.0, "best_epoch": 1, "global_batch_size": 8, "seed": 4, "num_videos": 26}
+        write_checkpoint(whole, tmp_path / "a.pth.tar")
+        assert find(tmp_path / "a.pth.tar") == Found(3, 2, tmp_path / "a.pth.tar", 1, SampleOrder(8, 4, 26))
 
 
 class TestNames:

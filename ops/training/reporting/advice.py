@@ -1,0 +1,77 @@
+"""What a run says before it begins: what it trains, how long an epoch is, what its settings may have overlooked."""
+
+from collections.abc import Iterator
+
+from ops.runtime import distributed, get_logger, plural, processors
+from ops.settings import TrainConfig
+
+
+def announce(config: TrainConfig) -> None:
+    """The first line of a log."""
+    get_logger().info(first_line(config, distributed.world_size()))
+
+
+def first_line(config: TrainConfig, processes: int) -> str:
+    """Network, data, epochs, learning rate, batch."""
+    model, dataset = config.model, config.dataset
+    line = (
+        f"{config.run_name}: {model.arch}, {model.num_segments} segments, {config.input_size} px, on {dataset.name} "
+        f"({plural(dataset.num_classes, 'class')})"
+    )
+    if config.evaluate:
+        return f"evaluating {line}"
+    return (
+        f"training {line}, {plural(config.epochs, 'epoch')}, learning rate {config.lr:g} ({config.lr_scheduler}), "
+        f"batches of {plural(config.batch_size, 'video')} x {plural(processes, 'process')} x {config.accumulate} "
+        f"accumulated"
+    )
+
+
+def advise(config: TrainConfig, num_videos: int, global_batch_size: int) -> None:
+    """Say how long an epoch is, and warn of what the settings may have overlooked."""
+    log = get_logger()
+    log.info(
+        "%s, %s of %s each; the accuracies of training are those of one random clip and crop a video, before the "
+        "update",
+        plural(num_videos, "training video"),
+        plural(num_videos // global_batch_size, "step") + " an epoch",
+        plural(global_batch_size, "video"),
+    )
+    if config.lr_batch_size is not None:
+        lr, scaled = config.lr, config.scaled_lr(global_batch_size)
+        per_step, now = plural(config.lr_batch_size, "video"), plural(global_batch_size, "video")
+        log.info("the learning rate %g for steps of %s becomes %g for steps of %s", lr, per_step, scaled, now)
+    workers = config.workers * distributed.processes_here()
+    for line in oversights(config, num_videos, global_batch_size, workers, processors()):
+        log.warning(line)
+
+
+def oversights(config: TrainConfig, num_videos: int, global_batch_size: int, workers: int, cores: int) -> Iterator[str]:
+    """What a user may not have meant, a line each.
+
+    Args:
+        num_videos: length of the training list.
+        global_batch_size: videos a step, over all processes.
+        workers: data-loading processes on this machine.
+        cores: processor cores that they may use.
+    """
+    unseen = num_videos % global_batch_size
+    if unseen:
+        are, others = ("is", "another one") if unseen == 1 else ("are", "other ones")
+        yield (
+            f"{unseen} of {plural(num_videos, 'training video')} {are} not seen in an epoch, in each epoch {others}: "
+            f"{num_videos} is not a multiple of the {plural(global_batch_size, 'video')} of a step"
+        )
+    if config.lr_scheduler == "step" and all(step >= config.epochs for step in config.lr_steps):
+        steps = " ".join(f"{step:g}" for step in config.lr_steps)
+        yield f"the learning rate never decays: none of --lr_steps {steps} is below --epochs {config.epochs}"
+    if workers > cores:
+        yield (
+            f"{plural(workers, 'data-loading worker process')} share {plural(cores, 'processor core')}: fewer may be "
+            f"faster (-j)"
+        )
+    if not (config.dataset.class_names or config.dataset.mirror_pairs):
+        yield (
+            f"no class names ({config.dataset.root / 'classes.txt'} or --class_names): flipped clips keep their "
+            f"labels, also where these say left or right"
+        )

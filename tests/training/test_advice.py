@@ -1,0 +1,71 @@
+"""What a run says before it begins."""
+
+from pathlib import Path
+
+import pytest
+
+from ops.settings.config import TrainConfig
+from ops.settings.options import parse_train
+from ops.training.reporting.advice import first_line, oversights
+
+
+def config_of(folder: Path, *options: str) -> TrainConfig:
+    command = ["motion", "RGB", "--root_path", str(folder / "data/motion"), "--arch", "resnet10", "--num_segments", "4"]
+    return parse_train([*command, *options])
+
+
+def lines(config: TrainConfig, videos: int = 24, step: int = 4, workers: int = 2, cores: int = 2) -> list[str]:
+    return list(oversights(config, videos, step, workers, cores))
+
+
+class TestFirstLine:
+    def test_network_data_epochs_rate_batch(self, motion_folder: Path) -> None:
+        config = config_of(motion_folder, "--epochs", "1", "-b", "4", "--lr_scheduler", "cosine", "--accumulate", "3")
+        assert first_line(config, 2) == (
+            "training MSN_motion_RGB_resnet10_avg_segment4: resnet10, 4 segments, 224 px, on motion (8 classes), "
+            "1 epoch, learning rate 0.01 (cosine), batches of 4 videos x 2 processes x 3 accumulated"
+        )
+
+    def test_evaluation(self, motion_folder: Path) -> None:
+        line = first_line(config_of(motion_folder, "-e", "--resume", "x"), 1)
+        assert line.startswith("evaluating MSN_motion_RGB_resnet10_avg_segment4: resnet10, 4 segments")
+        assert "learning rate" not in line
+
+
+class TestOversights:
+    def test_none(self, motion_folder: Path) -> None:
+        assert lines(config_of(motion_folder)) == []
+
+    def test_a_rate_that_never_decays(self, motion_folder: Path) -> None:
+        said = "the learning rate never decays: none of --lr_steps 30 45 55 is below --epochs 10"
+        assert lines(config_of(motion_folder, "--epochs", "10")) == [said]
+        assert lines(config_of(motion_folder, "--epochs", "30")) == [said.replace("10", "30")]
+        assert lines(config_of(motion_folder, "--epochs", "31")) == []
+        assert lines(config_of(motion_folder, "--epochs", "10", "--lr_scheduler", "cosine")) == []
+
+    @pytest.mark.parametrize(
+        ("videos", "said"),
+        [
+            (26, "2 of 26 training videos are not seen in an epoch, in each epoch other ones: 26 is not a multiple of "
+                 "the 4 videos of a step"),
+            (25, "1 of 25 training videos is not seen in an epoch, in each epoch another one: 25 is not a multiple of "
+                 "the 4 videos of a step"),
+        ],
+    )  # fmt: skip
+    def test_videos_that_an_epoch_does_not_see(self, motion_folder: Path, videos: int, said: str) -> None:
+        assert lines(config_of(motion_folder), videos=videos) == [said]
+
+    def test_more_workers_than_cores(self, motion_folder: Path) -> None:
+        assert lines(config_of(motion_folder), workers=8) == [
+            "8 data-loading worker processes share 2 processor cores: fewer may be faster (-j)"
+        ]
+
+    def test_no_class_names(self, motion_folder: Path, tmp_path: Path) -> None:
+        root = motion_folder / "data/motion"
+        (tmp_path / "videos").mkdir()
+        options = ("--root_path", str(tmp_path), "--num_class", "8", "--train_list", str(root / "train_videos.txt"))
+        config = config_of(motion_folder, *options, "--val_list", str(root / "val_videos.txt"))
+        assert lines(config) == [
+            f"no class names ({config.dataset.root / 'classes.txt'} or --class_names): flipped clips keep their "
+            "labels, also where these say left or right"
+        ]
