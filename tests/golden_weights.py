@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 GOLDEN = Path(__file__).parent / "golden"
+GOLDEN_FILES = ("dsme_train_mode.npz", *(f"{network}_resnet50_t8.npz" for network in ("msn", "tdn", "tsm", "tsn")))
 MOST_KEPT = 4096  # values of one array in golden/*.npz
 Shapes = dict[str, tuple[int, ...]]
 
@@ -37,6 +38,13 @@ def read_shapes(path: Path) -> Shapes:
     text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
     pairs = (line.split("\t") for line in text.splitlines())
     return {name: () if shape == "scalar" else tuple(map(int, shape.split("x"))) for name, shape in pairs}
+
+
+def published_shapes(network: str) -> Shapes:
+    """Names and shapes of a published ResNet-50 of 174 classes; TSN's are TSM's without ``.net``."""
+    if network == "tsn":
+        return {name.replace(".net.", "."): shape for name, shape in published_shapes("tsm").items()}
+    return read_shapes(GOLDEN / f"{network}_resnet50_reference_keys.tsv.gz")
 
 
 def shapes_of(module: nn.Module) -> Shapes:
@@ -115,11 +123,12 @@ def subsample(array: np.ndarray) -> np.ndarray:
 
 def store_golden(source: Path, target: Path = GOLDEN) -> None:
     """Make the small copy from the full golden values: ``store_golden(Path(".../golden"))``."""
-    for name in ("msn_resnet50_t8.npz", "dsme_train_mode.npz"):
+    for name in GOLDEN_FILES:
         with np.load(source / name) as full:
             np.savez_compressed(target / name, **{key: subsample(full[key]) for key in full})
-    keys = (source / "msn_resnet50_reference_keys.tsv").read_bytes()
-    (target / "msn_resnet50_reference_keys.tsv.gz").write_bytes(gzip.compress(keys, mtime=0))
+    for network in ("msn", "tdn", "tsm"):
+        keys = (source / f"{network}_resnet50_reference_keys.tsv").read_bytes()
+        (target / f"{network}_resnet50_reference_keys.tsv.gz").write_bytes(gzip.compress(keys, mtime=0))
     (target / "dsme_train_mode_keys.tsv").write_bytes((source / "dsme_train_mode_keys.tsv").read_bytes())
 
 

@@ -6,6 +6,6 @@ from .file import read_checkpoint as read_checkpoint
 from .file import remove_temporaries as remove_temporaries
 from .file import tune_from as tune_from
 from .file import write_checkpoint as write_checkpoint
-from .published.msn import Conversion as Conversion
-from .published.msn import convert_reference as convert_reference
-from .published.msn import is_reference as is_reference
+from .published.key_table import Conversion as Conversion
+from .published.released import convert_reference as convert_reference
+from .published.released import is_reference as is_reference

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ops.checkpoints.published.msn import convert_reference, is_reference
+from ops.checkpoints.published.released import convert_reference, is_reference
 from ops.runtime import InputError, move_into_place, temporary_path
 
 

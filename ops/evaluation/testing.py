@@ -33,7 +33,7 @@ from ops.evaluation.metrics import RunningMean
 from ops.evaluation.score_journal import ScoreJournal
 from ops.evaluation.score_output import ScoreOutput
 from ops.evaluation.scores import softmax
-from ops.models import MOTION_MODULES, MSN, build_model, fuse_for_inference, saved_model_settings
+from ops.models import MOTION_MODULES, Recognizer, build_model, fuse_for_inference, saved_model_settings
 from ops.runtime import InputError, autocast, distributed, get_logger, show_bars
 from ops.settings import TestConfig, TestModel
 from ops.video import choose_decoder
@@ -65,7 +65,7 @@ def _fill(
     output: ScoreOutput,
     config: TestConfig,
     source: VideoSource,
-    models: Sequence[MSN],
+    models: Sequence[Recognizer],
     bad: BadVideos,
     device: torch.device,
 ) -> None:
@@ -85,7 +85,7 @@ def _fill(
     distributed.barrier()
 
 
-def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> tuple[MSN, Checkpoint]:
+def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> tuple[Recognizer, Checkpoint]:
     content = read_checkpoint(model.weights)
     motion, window, trained_with = saved_model_settings(content, model.weights)
     motion = (MOTION_MODULES if motion is None else motion) if config.motion is None else config.motion
@@ -107,7 +107,7 @@ def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> t
 
 
 def _measurement(
-    config: TestConfig, num_videos: int, models: Sequence[MSN], checkpoints: Sequence[Checkpoint]
+    config: TestConfig, num_videos: int, models: Sequence[Recognizer], checkpoints: Sequence[Checkpoint]
 ) -> Measurement:
     sampling = "random" if config.clip_sampling == "random" else "even"
     return Measurement(
@@ -116,8 +116,8 @@ def _measurement(
         num_videos=num_videos,
         scored_videos=num_videos,
         segments=tuple(m.num_segments for m in config.models),
-        motion=tuple(motion_name(m.backbone.motion_modules) for m in models),
-        motion_windows=tuple(m.backbone.motion_window for m in models),
+        motion=tuple(motion_name(m.design.motion) for m in models),
+        motion_windows=tuple(m.design.motion_window for m in models),
         crops=config.num_crops,
         clips=config.num_clips,
         sampling=f"dense {sampling}" if config.dense_sample else sampling,
@@ -134,7 +134,7 @@ def _measurement(
 def _score_videos(
     config: TestConfig,
     source: VideoSource,
-    models: Sequence[MSN],
+    models: Sequence[Recognizer],
     journal: ScoreJournal,
     done: set[int],
     bad: BadVideos,
@@ -178,7 +178,7 @@ def _crop_size(config: TestConfig) -> int:
 
 @torch.inference_mode()
 def _score_batch(
-    config: TestConfig, videos: Sequence[TestVideo], models: Sequence[MSN], device: torch.device
+    config: TestConfig, videos: Sequence[TestVideo], models: Sequence[Recognizer], device: torch.device
 ) -> np.ndarray:
     """Logits (N, V, K) of every view of some videos: the weighted sum over models, over their number."""
     videos = [v._replace(frames=v.frames.to(device, non_blocking=True)) for v in videos]
@@ -203,7 +203,7 @@ def _score_batch(
     return total.unflatten(0, (len(videos), -1)).cpu().numpy()
 
 
-def _logits(network: MSN, clips: Tensor, amp: str | None, device: torch.device) -> Tensor:
+def _logits(network: Recognizer, clips: Tensor, amp: str | None, device: torch.device) -> Tensor:
     """(V, T, F, 3, s, s) -> (V, K)"""
     with autocast(device, amp):
         return network(clips).float()

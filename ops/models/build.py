@@ -2,18 +2,28 @@
 
 from ops.models import build_model
 model = build_model("resnet50", num_classes=174, num_segments=8, pretrain="none")
-logits = model(clips)  # (N, T, 5, 3, H, W) -> (N, 174)
+logits = model(clips)  # (N, T, F, 3, H, W) -> (N, 174), F = model.frames_per_segment
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ops.checkpoints import load_state_dict, read_checkpoint
-from ops.models.names import ARCHS, CONSENSUS_TYPES, MOTION_MODULES
-from ops.models.recognizer import MSN
-from ops.models.resnet import fetch_imagenet_weights
+from ops.models.msn import msn_backbone
+from ops.models.names import MOTION_MODULES, Design, choose_design
+from ops.models.recognizer import Recognizer
+from ops.models.resnet import ResNet, fetch_imagenet_weights
+from ops.models.tdn import tdn_backbone
+from ops.models.tsm import tsm_backbone
 from ops.runtime import InputError
+
+BACKBONES: dict[str, Callable[[Design], ResNet]] = {
+    "msn": msn_backbone,
+    "tdn": tdn_backbone,
+    "tsm": tsm_backbone,
+    "tsn": lambda design: ResNet(design.arch),
+}
 
 
 def build_model(
@@ -22,43 +32,35 @@ def build_model(
     num_segments: int,
     pretrain: str = "none",
     *,
+    model: str = "msn",
     dropout: float = 0.5,
     consensus: str = "avg",
-    motion: Sequence[str] = MOTION_MODULES,
+    motion: Sequence[str] | None = None,
     motion_window: int | None = None,
-) -> MSN:
-    """Build an MSN and fill its backbone.
+    motion_weight: float | None = None,
+) -> Recognizer:
+    """Build a network and fill its backbone.
 
     Args:
+        arch: one of resnet10, 18, 34, 50, 101, 152.
         pretrain: ``none``, ``imagenet`` (torchvision's weights, downloaded once into its cache) or the path of a
             torchvision ResNet's weights.
-        motion: any subset of ``stpme``, ``dsme``, ``shift``; without any the network is TSN on middle frames.
-        motion_window: 8 gives the grouping of 16-frame checkpoints trained with the published reference code.
+        model: ``msn``, ``tdn``, ``tsm`` or ``tsn``.
+        consensus: ``avg`` averages the logits over segments, ``identity`` keeps them.
+        motion: any subset of the network's motion modules (default: all); without any the network is TSN.
+        motion_window: 8 gives the grouping of 16-frame checkpoints trained with the published code of MSN.
+        motion_weight: weight of motion in the stem of MSN and TDN (default: 0.5 with 8 segments, else 0.25).
 
     Raises:
         InputError: an argument is out of range, or the weights do not fit.
     """
-    if arch not in ARCHS:
-        raise InputError(f"expected --arch one of {', '.join(ARCHS)}, got {arch!r}")
-    if num_segments < 2:
-        raise InputError(f"expected --num_segments of at least 2, got {num_segments}")
-    unknown = [m for m in motion if m not in MOTION_MODULES]
-    if unknown:
-        raise InputError(f"expected --motion none or some of {','.join(MOTION_MODULES)}, got {','.join(motion)!r}")
-    if consensus not in CONSENSUS_TYPES:
-        raise InputError(f"expected --consensus_type one of {', '.join(CONSENSUS_TYPES)}, got {consensus!r}")
-    window = num_segments if motion_window is None else motion_window
-    if window < 2 or num_segments % window:
-        raise InputError(f"expected --motion_window to divide the {num_segments} segments, from 2 up, got {window}")
-    ordered = tuple(m for m in MOTION_MODULES if m in motion)
-    model = MSN(
-        arch, num_classes, num_segments, dropout=dropout, consensus=consensus, motion=ordered, motion_window=window
-    )
+    design = choose_design(model, arch, num_segments, motion, motion_window, motion_weight)
+    network = Recognizer(design, BACKBONES[model](design), num_classes, dropout, consensus)
     if pretrain == "imagenet":
-        model.backbone.load_imagenet(fetch_imagenet_weights(arch), "ImageNet weights")
+        network.backbone.load_imagenet(fetch_imagenet_weights(arch), "ImageNet weights")
     elif pretrain != "none":
-        model.backbone.load_imagenet(load_state_dict(read_checkpoint(Path(pretrain)), pretrain), pretrain)
-    return model
+        network.backbone.load_imagenet(load_state_dict(read_checkpoint(Path(pretrain)), pretrain), pretrain)
+    return network
 
 
 def saved_model_settings(

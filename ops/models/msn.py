@@ -9,7 +9,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ops.models.deform_conv import DeformConv2d
+from ops.models.names import Design
+from ops.models.resnet import Block, MotionPath, ResNet
 from ops.models.temporal_shift import TemporalShift
+
+SECOND_WEIGHT = 0.25  # of motion behind layer1, for any number of segments
+
+
+def msn_backbone(design: Design) -> ResNet:
+    """STP-ME beside ResNet's stem, DS-ME and the learnable shift in every block of layer2 to layer4."""
+
+    def fill_block(block: Block, stage: int, index: int) -> None:
+        channels = block.conv1.out_channels
+        if stage > 1:
+            block.motion = Motion(
+                DSME(channels, design.motion_window) if "dsme" in design.motion else None,
+                TemporalShift(channels, design.num_segments) if "shift" in design.motion else None,
+            )
+
+    path = MotionPath("stpme", STPME, (design.motion_weight, SECOND_WEIGHT))
+    return ResNet(design.arch, fill_block, path if "stpme" in design.motion else None)
 
 
 class STPME(nn.Module):
@@ -23,6 +42,8 @@ class STPME(nn.Module):
         input: (B, 5, 3, H, W), one segment each
         output: (B, 64, ceil(H/4), ceil(W/4))
     """
+
+    batch_norms = (("short_conv", "short_bn"), ("middle_conv", "middle_bn"))
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,6 +91,9 @@ class DSME(nn.Module):
     Shape:
         input, output: (B * window, C, H, W)
     """
+
+    # The temporal BatchNorm sees a mean, not a map: it costs nothing as it is.
+    batch_norms = (("reduce", "reduce_bn"), ("pooled", "pooled_bn"), ("expand", "expand_bn"))
 
     def __init__(self, channels: int, window: int, reduction: int = 4) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ import torch
 from ops.checkpoints import load_weights, read_checkpoint, tune_from
 from ops.data import VideoSource
 from ops.evaluation import Checkpoint
-from ops.models import MSN, build_model, saved_model_settings, use_channels_last
+from ops.models import Recognizer, build_model, saved_model_settings, use_channels_last
 from ops.runtime import distributed, get_logger, grad_scaler, plural
 from ops.settings import TrainConfig
 from ops.training.clips import TrainingClips, batch_sampler, open_list
@@ -92,7 +92,7 @@ def load_network(
     return model, Checkpoint(path.name, epoch if isinstance(epoch, int) else None)
 
 
-def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping[str, Any]) -> MSN:
+def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping[str, Any]) -> Recognizer:
     """The network, from pretrained weights unless a checkpoint, of this content, will fill it."""
     torch.manual_seed(config.seed)
     settings = config.model
@@ -120,7 +120,7 @@ def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping
 
 def open_state(
     config: TrainConfig,
-    model: MSN,
+    model: Recognizer,
     order: SampleOrder,
     start: Start,
     saved: Mapping[str, Any],

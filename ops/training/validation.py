@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from ops.data import Batch, FrameSampler, TestTransform, TestVideos, VideoSource, test_scale, validation_loader
 from ops.evaluation import Checkpoint, Measurement, accuracies, motion_name, score_means, score_sums
-from ops.models import MSN
+from ops.models import Recognizer
 from ops.runtime import InputError, StopRequest, autocast, distributed, get_logger, show_bars
 from ops.settings import TrainConfig
 from ops.training.clips import bad_videos
@@ -24,7 +24,7 @@ class Validator:
         device: where it is.
     """
 
-    def __init__(self, config: TrainConfig, source: VideoSource, model: MSN, device: torch.device) -> None:
+    def __init__(self, config: TrainConfig, source: VideoSource, model: Recognizer, device: torch.device) -> None:
         self.config = config
         self.source = source
         self.model = model
@@ -96,8 +96,8 @@ class Validator:
             num_videos=len(self.source.records),
             scored_videos=scored_videos,
             segments=(config.model.num_segments,),
-            motion=(motion_name(self.model.backbone.motion_modules),),
-            motion_windows=(self.model.backbone.motion_window,),
+            motion=(motion_name(self.model.design.motion),),
+            motion_windows=(self.model.design.motion_window,),
             crops=1,
             clips=1,
             sampling="dense even" if config.dense_sample else "even",

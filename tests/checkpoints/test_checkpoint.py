@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ops.checkpoints.file import load_state_dict, load_weights, read_checkpoint, tune_from, write_checkpoint
-from ops.checkpoints.published.msn import convert_reference, is_reference
+from ops.checkpoints.published.released import convert_reference, is_reference
 from ops.models.build import build_model
-from ops.models.recognizer import MSN
-from ops.models.resnet import ARCHS
+from ops.models.names import ARCHS
+from ops.models.recognizer import Recognizer
 from ops.runtime.errors import InputError
 from tests.golden_weights import GOLDEN, fill, read_shapes, relative_error, shapes_of
 from tests.oracle.msn_oracle import MSNOracle
@@ -41,7 +41,7 @@ def reference(oracle: MSNOracle) -> State:
     return dict(oracle.state_dict())
 
 
-def _build(num_segments: int = 2, arch: str = TINY, classes: int = CLASSES, **options: object) -> MSN:
+def _build(num_segments: int = 2, arch: str = TINY, classes: int = CLASSES, **options: object) -> Recognizer:
     return build_model(arch, classes, num_segments, **options).eval()
 
 

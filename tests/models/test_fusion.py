@@ -12,7 +12,7 @@ from ops.checkpoints.file import load_weights
 from ops.models.build import build_model
 from ops.models.fusion import fuse_for_inference
 from ops.models.msn import DSME
-from ops.models.recognizer import MSN
+from ops.models.recognizer import Recognizer
 from ops.models.temporal_shift import TemporalShift
 from tests.golden_weights import fill, relative_error
 from tests.oracle.msn_oracle import MSNOracle
@@ -21,7 +21,7 @@ TOLERANCE = 2e-5
 BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
-def _model(arch: str = "resnet10", segments: int = 4, **settings) -> MSN:
+def _model(arch: str = "resnet10", segments: int = 4, **settings) -> Recognizer:
     """A network of random weights, statistics and offsets."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)

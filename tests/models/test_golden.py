@@ -1,4 +1,4 @@
-"""The network and DS-ME against values computed with the published reference implementation (golden/README.md)."""
+"""The networks and DS-ME against values computed with the published implementations (golden/README.md)."""
 
 import os
 from collections.abc import Callable
@@ -12,32 +12,62 @@ from torch import Tensor, nn
 from ops.checkpoints.file import load_weights
 from ops.models.build import build_model
 from ops.models.msn import DSME
+from ops.models.names import FRAMES_PER_SEGMENT, NETWORKS
 from tests.golden_weights import (
     DSME_NORMS,
     GOLDEN,
+    GOLDEN_FILES,
     MOST_KEPT,
     dsme_from_reference,
     dsme_name,
     golden_input,
     golden_state,
+    published_shapes,
     read_shapes,
     relative_error,
     shapes_of,
     subsample,
 )
-from tests.oracle.msn_oracle import MotionExcitation, MSNOracle
+from tests.oracle.msn_oracle import MotionExcitation
+from tests.oracle.networks import ORACLES
 
 TOLERANCE = 1e-4
-FEATURES = ("stpme_out", "layer1_in", "dsme_in", "dsme_out", "shift_out", "layer4_out")
 Arrays = dict[str, np.ndarray]
 Values = dict[str, Tensor]
-NETWORK_SHAPES = read_shapes(GOLDEN / "msn_resnet50_reference_keys.tsv.gz")
 DSME_SHAPES = read_shapes(GOLDEN / "dsme_train_mode_keys.tsv")
+# Golden arrays, and of which module's first input or output they are: of this project's backbone, and of the oracle's.
+FEATURES = {
+    "msn": {
+        "stpme_out": ("stpme output", "resnext_layer1 input"),
+        "layer1_in": ("layer1 input", "layer1_bak input"),
+        "dsme_in": ("layer2.0.motion input", "layer2_bak.0.motion_layer input"),
+        "dsme_out": (None, "layer2_bak.0.motion_layer output"),  # which the network never makes whole
+        "shift_out": ("layer2.0.motion.shift output", "layer2_bak.0.shift output"),
+        "layer4_out": ("layer4 output", "layer4_bak output"),
+    },
+    "tdn": {
+        "stdm_out": ("stdm output", "resnext_layer1 input"),
+        "layer1_in": ("layer1 input", "layer1_bak input"),
+        "layer2_in": ("layer2 input", "layer2_bak input"),
+        "ltdm_in": ("layer2.0.motion.ltdm input", "layer2_bak.0.mse input"),
+        "ltdm_out": ("layer2.0.motion.ltdm output", "layer2_bak.0.mse output"),
+        "shift_out": ("layer2.0.motion.shift output", "layer2_bak.0.shift output"),
+        "layer4_out": ("layer4 output", "layer4_bak output"),
+    },
+    "tsm": {"layer1_out": ("layer1 output", "layer1 output"), "layer4_out": ("layer4 output", "layer4 output")},
+    "tsn": {"layer1_out": ("layer1 output", "layer1 output"), "layer4_out": ("layer4 output", "layer4 output")},
+}
+COMPARED = [(network, name) for network, features in FEATURES.items() for name in ("logits", *features)]
+WHOLE = ("msn", "stpme_out"), ("msn", "layer4_out")  # of all 16 segments; the others of the first 8
 
 
 def _load(folder: Path, name: str) -> Arrays:
     with np.load(folder / name) as file:
         return dict(file)
+
+
+def _golden(network: str) -> Arrays:
+    return _load(GOLDEN, f"{network}_resnet50_t8.npz")
 
 
 def _full(name: str) -> Arrays:
@@ -47,66 +77,57 @@ def _full(name: str) -> Arrays:
     return _load(Path(folder), name)
 
 
-def _record(module: nn.Module, into: Values, name: str, what: str) -> None:
-    """Keep a module's first input or its output."""
-    module.register_forward_hook(lambda _, args, out: into.update({name: args[0] if what == "input" else out}))
-
-
-@pytest.fixture(scope="module")
-def reference_state() -> Values:
-    return golden_state(NETWORK_SHAPES)
-
-
-@pytest.fixture(scope="module")
-def clips() -> Tensor:
-    return golden_input(7, (2, 120, 64, 64)).view(2, 8, 5, 3, 64, 64)
-
-
-@pytest.fixture(scope="module")
-def network(reference_state: Values, clips: Tensor) -> Values:
-    """Logits and features of this project's network."""
-    model = build_model("resnet50", 174, 8).eval()
-    load_weights(model, {"state_dict": reference_state})
-    backbone, found = model.backbone, {}
-    _record(backbone.stpme, found, "stpme_out", "output")
-    _record(backbone.layer1, found, "layer1_in", "input")
-    _record(backbone.layer2[0].motion, found, "dsme_in", "input")
-    _record(backbone.layer2[0].motion.shift, found, "shift_out", "output")
-    _record(backbone.layer4, found, "layer4_out", "output")
+def _values(network: str, model: nn.Module, backbone: nn.Module, which: int) -> Values:
+    """Logits and features."""
+    found: Values = {}
+    for name, places in FEATURES[network].items():
+        if places[which] is not None:
+            _record(backbone, places[which], found, name)
+    frames = FRAMES_PER_SEGMENT[network]
     with torch.no_grad():
-        logits = model(clips)
-        found["dsme_out"] = backbone.layer2[0].motion.dsme(found["dsme_in"])  # which the network never makes whole
-    return _as_stored(found) | {"logits": logits}
+        logits = model(golden_input(7, (2, 8 * frames * 3, 64, 64)).view(2, 8, frames, 3, 64, 64))
+        if "dsme_out" in FEATURES[network] and "dsme_out" not in found:
+            found["dsme_out"] = backbone.layer2[0].motion.dsme(found["dsme_in"])
+    stored = {name: value if (network, name) in WHOLE else value[:8] for name, value in found.items()}
+    return stored | {"logits": logits}
+
+
+def _record(backbone: nn.Module, place: str, into: Values, name: str) -> None:
+    module, what = place.split()
+    backbone.get_submodule(module).register_forward_hook(
+        lambda _, args, out: into.update({name: args[0].clone() if what == "input" else out.clone()})
+    )
 
 
 @pytest.fixture(scope="module")
-def oracle(reference_state: Values, clips: Tensor) -> Values:
-    """Logits and features of the oracle, the yardstick of the other tests."""
-    model = MSNOracle("resnet50", 174, 8).eval()
-    model.load_state_dict(reference_state)
-    backbone, found = model.base_model, {}
-    _record(backbone.resnext_layer1, found, "stpme_out", "input")
-    _record(backbone.layer1_bak, found, "layer1_in", "input")
-    _record(backbone.layer2_bak[0].motion_layer, found, "dsme_in", "input")
-    _record(backbone.layer2_bak[0].motion_layer, found, "dsme_out", "output")
-    _record(backbone.layer2_bak[0].shift, found, "shift_out", "output")
-    _record(backbone.layer4_bak, found, "layer4_out", "output")
-    with torch.no_grad():
-        logits = model(clips)
-    return _as_stored(found) | {"logits": logits}
+def values() -> Callable[[str, bool], Values]:
+    """What a network of this project, or its oracle, makes of the golden input with the golden weights."""
+    known: dict[tuple[str, bool], Values] = {}
 
+    def get(network: str, of_oracle: bool = False) -> Values:
+        if (network, of_oracle) not in known:
+            state = golden_state(published_shapes(network))
+            if of_oracle:
+                model = ORACLES[network]("resnet50", 174, 8).eval()
+                model.load_state_dict(state)
+                known[network, True] = _values(network, model, model.base_model, 1)
+            else:
+                model = build_model("resnet50", 174, 8, model=network).eval()
+                load_weights(model, {"state_dict": state})
+                known[network, False] = _values(network, model, model.backbone, 0)
+        return known[network, of_oracle]
 
-def _as_stored(found: Values) -> Values:
-    """Four features are stored for the first 8 segments only."""
-    whole = ("stpme_out", "layer4_out")
-    return {name: value if name in whole else value[:8] for name, value in found.items()}
+    return get
 
 
 class TestGoldenFiles:
-    def test_the_oracle_has_the_reference_parameters(self):
+    @pytest.mark.parametrize("network", NETWORKS)
+    def test_the_oracle_has_the_published_parameters(self, network):
         with torch.device("meta"):
-            assert shapes_of(MSNOracle("resnet50", 174, 8)) == NETWORK_SHAPES
-            assert shapes_of(MotionExcitation(64, 8)) == DSME_SHAPES
+            assert shapes_of(ORACLES[network]("resnet50", 174, 8)) == published_shapes(network)
+
+    def test_the_oracle_of_dsme_has_the_published_parameters(self):
+        assert shapes_of(MotionExcitation(64, 8)) == DSME_SHAPES
 
     def test_subsample_keeps_small_arrays_whole_and_visits_every_channel_row_and_column_of_large_ones(self):
         assert subsample(np.arange(MOST_KEPT)).size == MOST_KEPT
@@ -116,33 +137,38 @@ class TestGoldenFiles:
         for axis, size in zip(np.unravel_index(kept, shape), shape, strict=True):
             assert len(np.unique(axis)) == size
 
-    @pytest.mark.parametrize("name", ["msn_resnet50_t8.npz", "dsme_train_mode.npz"])
+    @pytest.mark.parametrize("name", GOLDEN_FILES)
     def test_the_stored_values_are_those_of_the_full_files(self, name):
         full, stored = _full(name), _load(GOLDEN, name)
         assert full.keys() == stored.keys()
         for key, value in full.items():
             np.testing.assert_array_equal(stored[key], subsample(value))
 
+    @pytest.mark.parametrize("network", NETWORKS)
+    def test_every_stored_array_is_compared(self, network):
+        assert _golden(network).keys() == {"logits", *FEATURES[network]}
 
-class TestNetwork:
-    @pytest.mark.parametrize("name", ["logits", *FEATURES])
-    def test_agrees_with_the_reference(self, network, name):
-        expected = _load(GOLDEN, "msn_resnet50_t8.npz")[name]
-        assert relative_error(subsample(network[name].numpy()), expected) < TOLERANCE
 
-    def test_agrees_with_the_reference_in_full(self, network):
-        full = _full("msn_resnet50_t8.npz")
-        assert set(full) == set(network)
-        assert {name: e for name in full if (e := relative_error(network[name], full[name])) >= TOLERANCE} == {}
+class TestNetworks:
+    @pytest.mark.parametrize(("network", "name"), COMPARED)
+    def test_agrees_with_the_published_code(self, values, network, name):
+        assert relative_error(subsample(values(network)[name].numpy()), _golden(network)[name]) < TOLERANCE
 
-    @pytest.mark.parametrize("name", ["logits", *FEATURES])
-    def test_the_oracle_agrees_with_the_reference(self, oracle, name):
-        expected = _load(GOLDEN, "msn_resnet50_t8.npz")[name]
-        assert relative_error(subsample(oracle[name].numpy()), expected) < TOLERANCE
+    @pytest.mark.parametrize("network", NETWORKS)
+    def test_agrees_with_the_published_code_in_full(self, values, network):
+        full, found = _full(f"{network}_resnet50_t8.npz"), values(network)
+        assert set(full) == set(found)
+        assert {name: e for name in full if (e := relative_error(found[name], full[name])) >= TOLERANCE} == {}
 
-    def test_predicts_the_same_classes(self, network):
-        expected = torch.from_numpy(_load(GOLDEN, "msn_resnet50_t8.npz")["logits"]).view(2, 174)
-        assert torch.equal(network["logits"].argsort(dim=1)[:, -5:], expected.argsort(dim=1)[:, -5:])
+    @pytest.mark.parametrize(("network", "name"), COMPARED)
+    def test_the_oracle_agrees_with_the_published_code(self, values, network, name):
+        found = values(network, True)[name].numpy()
+        assert relative_error(subsample(found), _golden(network)[name]) < TOLERANCE
+
+    @pytest.mark.parametrize("network", NETWORKS)
+    def test_predicts_the_same_classes(self, values, network):
+        expected = torch.from_numpy(_golden(network)["logits"]).view(2, 174)
+        assert torch.equal(values(network)["logits"].argsort(dim=1)[:, -5:], expected.argsort(dim=1)[:, -5:])
 
 
 def _run_dsme(module: nn.Module) -> Values:

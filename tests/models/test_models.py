@@ -6,16 +6,16 @@ import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
-from torchvision.models import ResNet
+from torchvision.models import ResNet as PlainResNet
 
 from ops.checkpoints.file import load_weights
-from ops.checkpoints.published.msn import convert_reference
+from ops.checkpoints.published.released import convert_reference
 from ops.models import build as models
 from ops.models.build import build_model
 from ops.models.msn import DSME
-from ops.models.names import MOTION_MODULES
-from ops.models.recognizer import MSN, use_channels_last
-from ops.models.resnet import ARCHS, MotionBasicBlock, MotionBottleneck, MSNResNet, motion_weight
+from ops.models.names import ARCHS, MOTION_MODULES, published_motion_weight
+from ops.models.recognizer import Recognizer, use_channels_last
+from ops.models.resnet import BasicBlock, Bottleneck, ResNet
 from ops.models.temporal_shift import TemporalShift
 from ops.runtime.errors import InputError
 from ops.settings.options import parse_train
@@ -63,7 +63,7 @@ def _randomise(model: nn.Module, seed: int = 0) -> None:
                     uniform(align.offset.weight, -0.1, 0.1)
 
 
-def _pair(arch: str, segments: int, window: int | None = None, classes: int = 10) -> tuple[MSNOracle, MSN]:
+def _pair(arch: str, segments: int, window: int | None = None, classes: int = 10) -> tuple[MSNOracle, Recognizer]:
     """The oracle and this project's network with the same random weights."""
     oracle = fill(MSNOracle(arch, classes, segments, window))
     model = build_model(arch, classes, segments, dropout=0.0, motion_window=window)
@@ -72,7 +72,7 @@ def _pair(arch: str, segments: int, window: int | None = None, classes: int = 10
 
 
 @pytest.fixture(scope="module")
-def small() -> MSN:
+def small() -> Recognizer:
     """resnet10, T = 4, random, in evaluation mode; tests leave it as they found it."""
     torch.manual_seed(0)
     model = build_model(SMALL, 5, 4).eval()
@@ -81,7 +81,7 @@ def small() -> MSN:
 
 
 @pytest.fixture(scope="module")
-def initial() -> MSN:
+def initial() -> Recognizer:
     """resnet50 as it is before training."""
     torch.manual_seed(0)
     return build_model("resnet50", 174, 4)
@@ -258,7 +258,7 @@ class TestResults:
 
 
 class TestMixedPrecision:
-    def test_scores_of_a_clip_are_not_rounded_to_bf16(self, small: MSN) -> None:
+    def test_scores_of_a_clip_are_not_rounded_to_bf16(self, small: Recognizer) -> None:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             scores = small(_clips(2, small.num_segments))
         assert scores.dtype == torch.float32 and not torch.equal(scores, scores.bfloat16().float())
@@ -274,12 +274,13 @@ class TestAgainstTorchvision:
         with torch.no_grad():
             assert relative_error(model.backbone(segments), _features(resnet, segments[:, 2])) < FLOAT32
 
-    @pytest.mark.parametrize("block", [MotionBasicBlock, MotionBottleneck])
-    def test_motion_blocks_are_torchvision_blocks_around_what_sits_behind_the_first_relu(self, block):
+    @pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
+    def test_blocks_are_torchvision_blocks_around_what_sits_behind_the_first_relu(self, block):
         torch.manual_seed(0)
-        doubling = block(8 * block.expansion, 8, 1, None, lambda channels: _Times(channels, 2.0)).eval()
+        doubling = block(8 * block.expansion, 8, 1, None).eval()
         plain = block.__base__(8 * block.expansion, 8).eval()
         plain.load_state_dict(doubling.state_dict())
+        doubling.motion = _Times(2.0)
         x = torch.randn(2, 8 * block.expansion, 5, 5)
         with torch.no_grad():
             plain.conv2.weight.mul_(2)  # which is what follows
@@ -289,7 +290,8 @@ class TestAgainstTorchvision:
     def test_motion_sits_in_every_block_of_layer2_to_layer4_alone(self):
         with torch.device("meta"):
             backbone = build_model("resnet50", 5, 4).backbone
-        owners = {name.removesuffix(".motion") for name, _ in backbone.named_modules() if name.endswith(".motion")}
+        places = {name: module for name, module in backbone.named_modules() if name.endswith(".motion")}
+        owners = {k.removesuffix(".motion") for k, module in places.items() if not isinstance(module, nn.Identity)}
         assert owners == {f"layer{k}.{i}" for k, depth in ((2, 4), (3, 6), (4, 3)) for i in range(depth)}
         for k, width in ((2, 128), (3, 256), (4, 512)):
             motion = backbone.get_submodule(f"layer{k}.0.motion")
@@ -299,23 +301,23 @@ class TestAgainstTorchvision:
 
 
 class _Times(nn.Module):
-    def __init__(self, channels: int, factor: float) -> None:
+    def __init__(self, factor: float) -> None:
         super().__init__()
-        self.channels, self.factor, self.lowest = channels, factor, 0.0
+        self.factor, self.channels, self.lowest = factor, 0, 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        self.lowest = x.min().item()
+        self.channels, self.lowest = x.shape[1], x.min().item()
         return x * self.factor
 
 
-def _resnet(arch: str) -> ResNet:
+def _resnet(arch: str) -> PlainResNet:
     torch.manual_seed(1)
     resnet = torchvision.models.get_model(arch, weights=None).eval()
     _randomise(resnet)
     return resnet
 
 
-def _features(resnet: ResNet, x: Tensor) -> Tensor:
+def _features(resnet: PlainResNet, x: Tensor) -> Tensor:
     x = resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(x))))
     return resnet.layer4(resnet.layer3(resnet.layer2(resnet.layer1(x))))
 
@@ -419,10 +421,8 @@ class TestInitialState:
                 assert torch.equal(module.weight[:, 0], rows)
 
     def test_the_stem_halves_for_8_segments_alone(self):
-        assert motion_weight(8) == 0.5
-        assert {motion_weight(t) for t in (2, 4, 7, 9, 16)} == {0.25}
-        with torch.device("meta"):
-            assert build_model(SMALL, 5, 8).backbone.motion_weight == 0.5
+        assert published_motion_weight(8) == 0.5
+        assert {published_motion_weight(t) for t in (2, 4, 7, 9, 16)} == {0.25}
 
     def test_the_stem_mixes_appearance_and_motion(self):
         torch.manual_seed(0)
@@ -460,7 +460,7 @@ class TestInitialState:
         assert [name for name, grad in gradients.items() if not grad.any()] == []
 
 
-def _stem(backbone: MSNResNet, frames: Tensor) -> Tensor:
+def _stem(backbone: ResNet, frames: Tensor) -> Tensor:
     return backbone.maxpool(torch.relu(backbone.bn1(backbone.conv1(frames))))
 
 
@@ -498,4 +498,4 @@ class TestSavedModelSettings:
         command = ["motion", "RGB", "--arch", "resnet10", "--num_segments", "4", "--pretrain", "none"]
         for options, window in ((["-e"], 2), (["-e", "--motion_window", "4"], 4), ([], 4)):
             config = parse_train([*command, "--resume", "x.pth.tar", *options])
-            assert build_network(config, tmp_path / "x.pth.tar", saved).backbone.motion_window == window
+            assert build_network(config, tmp_path / "x.pth.tar", saved).design.motion_window == window

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ops.models.build import build_model
 from ops.models.deform_conv import DeformConv2d
-from ops.models.recognizer import MSN, use_channels_last
+from ops.models.recognizer import Recognizer, use_channels_last
 from ops.training.optim import (
     build_optimizer,
     freeze_batch_norms,
@@ -25,12 +25,12 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @pytest.fixture
-def model() -> MSN:
+def model() -> Recognizer:
     torch.manual_seed(0)
     return build_model("resnet10", 5, 2, dropout=0.0)
 
 
-def backward(model: MSN, seed: int = 0) -> None:
+def backward(model: Recognizer, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     clips = torch.randint(256, (3, 2, 5, 3, 32, 32), dtype=torch.uint8, generator=generator)
     model.zero_grad()
@@ -65,24 +65,24 @@ class TestParameterGroups:
         assert set(counts) == {id(p) for p in model.parameters()}
         assert set(counts.values()) == {1}
 
-    def test_single(self, model: MSN) -> None:
+    def test_single(self, model: Recognizer) -> None:
         groups = parameter_groups(model, "single", DECAY)
         assert [(g["lr_mult"], g["weight_decay"]) for g in groups] == [(1, DECAY)]
 
-    def test_tsn(self, model: MSN) -> None:
+    def test_tsn(self, model: Recognizer) -> None:
         settings = {
             id(p): (g["lr_mult"], g["weight_decay"]) for g in parameter_groups(model, "tsn", DECAY) for p in g["params"]
         }
         for name, parameter in model.named_parameters():
             assert settings[id(parameter)] == tsn_rule(model, name), name
 
-    def test_tsn_has_every_kind(self, model: MSN) -> None:
+    def test_tsn_has_every_kind(self, model: Recognizer) -> None:
         assert {tsn_rule(model, name) for name, _ in model.named_parameters()} == {
             (1, DECAY), (2, 0), (1, 0), (5, DECAY), (10, 0),
         }  # fmt: skip
 
     @pytest.mark.parametrize("kind", ["single", "tsn"])
-    def test_deformable_weights_reach_the_optimiser(self, model: MSN, kind: str) -> None:
+    def test_deformable_weights_reach_the_optimiser(self, model: Recognizer, kind: str) -> None:
         optimizer = build_optimizer(model, kind, LR, MOMENTUM, DECAY)
         optimised = {id(p) for group in optimizer.param_groups for p in group["params"]}
         convolutions = [m for m in model.modules() if isinstance(m, DeformConv2d)]
@@ -94,7 +94,7 @@ class TestParameterGroups:
 
 
 class TestSteps:
-    def test_every_parameter_has_a_gradient_and_moves(self, model: MSN) -> None:
+    def test_every_parameter_has_a_gradient_and_moves(self, model: Recognizer) -> None:
         optimizer = build_optimizer(model, "single", LR, MOMENTUM, DECAY)
         before = values(model)
         backward(model)
@@ -104,7 +104,7 @@ class TestSteps:
             assert not torch.equal(parameter, before[name]), name
 
     @pytest.mark.parametrize("kind", ["single", "tsn"])
-    def test_two_steps_by_the_formula(self, model: MSN, kind: str) -> None:
+    def test_two_steps_by_the_formula(self, model: Recognizer, kind: str) -> None:
         """b = m b + (g + decay p), p -= lr mult b, from b = 0; the rate changes in between."""
         optimizer = build_optimizer(model, kind, LR, MOMENTUM, DECAY)
         rules = {
@@ -122,7 +122,7 @@ class TestSteps:
         for name, parameter in model.named_parameters():
             torch.testing.assert_close(parameter.detach(), expected[name], rtol=1e-5, atol=1e-6, msg=name)
 
-    def test_learning_rate_of_each_group(self, model: MSN) -> None:
+    def test_learning_rate_of_each_group(self, model: Recognizer) -> None:
         optimizer = build_optimizer(model, "tsn", LR, MOMENTUM, DECAY)
         set_learning_rate(optimizer, 0.3)
         rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
@@ -132,7 +132,7 @@ class TestSteps:
 
 class TestLoadOptimizer:
     @pytest.mark.parametrize(("saved_last", "last"), [(False, True), (True, False), (True, True)])
-    def test_another_memory_format(self, model: MSN, saved_last: bool, last: bool) -> None:
+    def test_another_memory_format(self, model: Recognizer, saved_last: bool, last: bool) -> None:
         """A run that goes on with or without --channels_last takes the steps that it would have taken."""
         if saved_last:
             use_channels_last(model)
@@ -153,7 +153,7 @@ class TestLoadOptimizer:
         for name, parameter in resumed.named_parameters():
             torch.testing.assert_close(parameter.detach(), expected[name], rtol=1e-4, atol=1e-5, msg=name)
 
-    def test_a_run_without_momentum_goes_on_with_it(self, model: MSN) -> None:
+    def test_a_run_without_momentum_goes_on_with_it(self, model: Recognizer) -> None:
         """A first step that is held back must not leave momentum to what the memory held before."""
         saved = copy.deepcopy(build_optimizer(model, "single", LR, 0, DECAY).state_dict())
         optimizer = build_optimizer(model, "single", LR, MOMENTUM, DECAY)
@@ -162,7 +162,7 @@ class TestLoadOptimizer:
             assert not optimizer.state[parameter]["momentum_buffer"].any()
 
     @pytest.mark.parametrize("buffer", [torch.zeros(()), torch.zeros(1, 1), 3])
-    def test_momentum_of_other_parameters(self, model: MSN, buffer: object) -> None:
+    def test_momentum_of_other_parameters(self, model: Recognizer, buffer: object) -> None:
         optimizer = build_optimizer(model, "single", LR, MOMENTUM, DECAY)
         state = copy.deepcopy(optimizer.state_dict())
         state["state"][0]["momentum_buffer"] = buffer
@@ -172,7 +172,7 @@ class TestLoadOptimizer:
 
 class TestFreezeBatchNorms:
     @pytest.mark.parametrize("kind", ["single", "tsn"])
-    def test_all_but_the_first_keep_statistics_and_parameters(self, model: MSN, kind: str) -> None:
+    def test_all_but_the_first_keep_statistics_and_parameters(self, model: Recognizer, kind: str) -> None:
         freeze_batch_norms(model)
         optimizer = build_optimizer(model, kind, LR, MOMENTUM, DECAY)
         model.train()
@@ -192,7 +192,7 @@ class TestFreezeBatchNorms:
             kept = [torch.equal(before[f"{prefix}.{s}"], after[f"{prefix}.{s}"]) for s in statistics]
             assert kept == [prefix != first[0]] * 3, prefix
 
-    def test_without_it_every_statistic_moves(self, model: MSN) -> None:
+    def test_without_it_every_statistic_moves(self, model: Recognizer) -> None:
         model.train()
         backward(model)
         for name, buffer in model.named_buffers():

@@ -24,7 +24,7 @@ from torch.optim import SGD
 
 from ops.checkpoints import is_reference, load_state_dict
 from ops.data import TrainBatchSampler
-from ops.models import MSN
+from ops.models import Recognizer
 from ops.runtime import InputError, get_logger, plural
 from ops.settings import TrainConfig, config_changes, config_dict
 from ops.training.optim import load_optimizer
@@ -118,7 +118,7 @@ class RunState:
     """All of a run that a checkpoint holds."""
 
     config: TrainConfig
-    model: MSN
+    model: Recognizer
     optimizer: SGD
     scaler: torch.amp.GradScaler
     position: Position
