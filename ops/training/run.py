@@ -78,7 +78,7 @@ def evaluate(config: TrainConfig, device: torch.device) -> dict[str, float]:
 
 def load_network(
     config: TrainConfig, path: Path | None, content: Mapping[str, Any], device: torch.device
-) -> tuple[MSN, Checkpoint]:
+) -> tuple[Recognizer, Checkpoint]:
     """The network with the weights of a checkpoint of this content, or with those to start from; and their name."""
     model = build_network(config, path, content).to(device)
     if config.channels_last:
