@@ -26,7 +26,6 @@ from ops.video.reader import DECODERS
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "scripts"
 AT_CALL = REPOSITORY / "tests" / "at_call.py"
-sys.path.insert(0, str(SCRIPTS))  # the scripts' modules, for tests that call them
 
 Picture = NDArray[np.uint8]
 BITS = 8
@@ -68,11 +67,12 @@ def make_video(
     time_base: Fraction = Fraction(1, 25),
     sound: bool = False,
     options: dict[str, str] | None = None,
+    form: str | None = None,
 ) -> Path:
-    """Writes a video of numbered pictures, `size` = (width, height); `times` in units of `time_base`."""
+    """A video of numbered pictures: `size` (width, height), `times` in units of `time_base`, container `form`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     width, height = size
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
         stream.codec_context.time_base = time_base

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ops.motion_set.scenes import CLASSES, MINIMUM_SIDE, Scene
-from ops.preparation.jobs.output_items import discard
+from ops.preparation import discard
 from ops.runtime import temporary_path
 
 FORMAT = 1  # raised when the same settings no longer give the same clips

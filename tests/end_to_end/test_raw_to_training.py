@@ -6,7 +6,6 @@ run as such, once each; the rest runs in this one, which has imported torch alre
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -23,10 +22,9 @@ from ops.settings.config import TrainConfig
 from ops.settings.options import parse_train
 from ops.training.run import train
 from ops.video.reader import choose_decoder
+from scripts import make_lists
 from tests import media
 from tests.clip_files import write_folder
-
-make_lists = importlib.import_module("make_lists")
 
 SMALL = (
     "--arch", "resnet10", "--num_segments", "2", "--input_size", "32", "--pretrain", "none", "-b", "2", "-j", "0",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import os
 import shutil
 import signal
@@ -16,11 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ops.preparation.checking.inspection import quiet_stderr
 from ops.runtime.errors import InputError
+from scripts import check_dataset
 from tests import media
-
-media_check = importlib.import_module("ops.preparation.checking.media_check")
-check_dataset = importlib.import_module("check_dataset")
 
 # Stands in for decord: reads with PyAV, but dies or hangs on files of those names.
 DECORD = """
@@ -249,7 +247,7 @@ class TestProcesses:
         assert rival.returncode == 2 and "expected no other check in this folder" in rival.stderr
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=120)
-        assert process.returncode == 130 and "interrupted: the same command goes on there" in errors
+        assert process.returncode == 130 and "interrupted; run the same command to continue" in errors
         assert not list(tmp_path.glob("list_check*"))
 
         with journal.open("a") as file:
@@ -259,14 +257,14 @@ class TestProcesses:
         again = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
-        assert "going on after 3 videos of an interrupted check" in again.stdout
+        assert "continuing an interrupted check: 3 videos already checked" in again.stdout
         assert again.returncode == 1, again.stderr
         assert list(rows(tmp_path / "list_check.csv")) == [("5", "unreadable")]
         assert not journal.exists()
 
 
 def test_decoders_are_kept_from_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    with media_check.quiet_stderr():
+    with quiet_stderr():
         os.write(2, b"error while decoding MB 9 14\n")
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -10,14 +9,14 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import av
 import pytest
 
 from ops.data.dataset_config import DatasetOptions, DatasetSpec, resolve_dataset
 from ops.data.video_list import read_list
+from ops.preparation.annotations import readers
 from ops.runtime.errors import InputError
 from tests import media
-
-annotation_files = importlib.import_module("ops.preparation.annotations.files")
 
 SOMETHING = (
     "Pushing something from left to right",
@@ -35,8 +34,7 @@ def make(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def read(dataset: str, folder: Path) -> object:
     """The annotations as make_lists.py reads them."""
-    readers = {**annotation_files.SINGLE, **annotation_files.SEVERAL}
-    return readers[dataset](folder)
+    return {**readers.SINGLE, **readers.SEVERAL}[dataset](folder)
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:
@@ -93,7 +91,7 @@ class TestSomething:
         assert lines(root / "train.txt") == ["frames/12 3 2", "frames/7 40 0", "frames/300 5 1"]
         assert lines(root / "val.txt") == ["frames/8 1 3", "frames/9 2 2"]
         assert not (root / "test.txt").exists()
-        assert "no test.txt: 2 samples without labels" in result.stdout
+        assert "no test.txt: 2 videos without a label" in result.stdout
         for spec in resolved(name, tmp_path, monkeypatch):
             assert (spec.storage, spec.num_classes) == ("frames", 174)
             assert spec.mirror_labels() == (0, 1, 3, 2, *range(4, 174))
@@ -123,7 +121,7 @@ class TestSomething:
         assert lines(root / "classes.txt") == names
         assert lines(root / "train.txt") == ["frames/5 3 1", "frames/6 4 2"]
         assert lines(root / "val.txt") == ["frames/7 5 0"]
-        assert "no test.txt: 2 samples without labels" in result.stdout
+        assert "no test.txt: 2 videos without a label" in result.stdout
         write(root / "annotations", {"test-answers.csv": f"1;{THIRD}\n2;{FIRST}\n"})
         assert make("somethingv2", root / "annotations", cwd=tmp_path).returncode == 0
         assert lines(root / "test.txt") == ["frames/1 2 2"]
@@ -138,7 +136,7 @@ class TestSomething:
         result = make("something", root / "annotations", cwd=tmp_path)
         assert result.returncode == 1
         assert lines(root / "train.txt") == ["frames/12 3 2"] and lines(root / "val.txt") == ["frames/8 1 3"]
-        assert "train.txt: 1 of 3 listed, 1 missing, 1 unusable" in result.stdout
+        assert "train.txt: 1 of 3 videos listed, 1 missing, 1 unusable" in result.stdout
         assert "missing in data/something/frames: 300" in result.stdout
         assert "7: no image 00001.jpg, but img_00001.jpg (--image_tmpl)" in result.stderr
         assert "9: no image 00001.jpg" in result.stderr
@@ -189,10 +187,10 @@ class TestKinetics:
             "videos/train/abseiling/AAAAAAAAAAA_000105_000115.mkv 0",
         ]
         assert lines(root / "val.txt") == ["videos/zumba_(not_in_a_café)/CCCCCCCCCCC_000012_000022.webm 2"]
-        assert "train.txt: 2 of 3 listed, 1 missing" in result.stdout
-        assert "val.txt: 1 of 2 listed, 1 missing" in result.stdout
+        assert "train.txt: 2 of 3 videos listed, 1 missing" in result.stdout
+        assert "val.txt: 1 of 2 videos listed, 1 missing" in result.stdout
         assert "3 classes (the full set has 400)" in result.stdout
-        assert "no test.txt: 1 sample without labels" in result.stdout
+        assert "no test.txt: 1 video without a label" in result.stdout
         for spec in resolved("kinetics", tmp_path, monkeypatch):
             assert (spec.storage, len(read_list(spec.train_list, spec))) == ("videos", 2)
 
@@ -238,7 +236,7 @@ class TestSeveralSplits:
         assert lines(root / "classes.txt") == ["Yo Yo", "Archery", "Fencing, épée"]  # numbered by the official file
         assert lines(root / "train_videos_split2.txt") == ["videos/Yo Yo/v_YoYo_g02_c01.avi 0"]
         assert lines(root / "val_videos_split3.txt") == ["videos/Archery/v_Archery_g13_c01.mp4 1"]
-        assert "train_videos_split1.txt: 1 of 3 listed, 2 missing" in result.stdout
+        assert "train_videos_split1.txt: 1 of 3 videos listed, 2 missing" in result.stdout
         (root / "lists" / "trainlist02.txt").unlink()
         (root / "lists" / "trainlist03.txt").unlink()
         (root / "lists" / "testlist02.txt").unlink()
@@ -311,13 +309,40 @@ class TestFolders:
         assert lines(tmp_path / "v" / "train.txt") == ["train/a/x 3 0", "train/b/y 4 1"]
         assert lines(tmp_path / "v" / "val.txt") == ["validation/b/z 5 1"]
 
+    def test_everything_that_pyav_opens_is_listed_and_the_rest_counted(self, tmp_path: Path) -> None:
+        codecs = {
+            "MTS": "mpeg2video", "m2ts": "libx264", "gif": "gif", "Mpg": "mpeg1video", "ogv": "libvpx",
+            "divx": "mpeg4", "wmv": "msmpeg4", "3g2": "mpeg4", "nut": "mjpeg", "ivf": "libvpx-vp9",
+            "vob": "mpeg2video", "mxf": "mpeg2video",
+        }  # fmt: skip
+        for number, (ending, codec) in enumerate(codecs.items()):
+            formats = {"MTS": "mpegts", "divx": "avi", "wmv": "asf", "ogv": "ogg"}
+            media.make_video(
+                tmp_path / "v" / "ab"[number % 2] / f"{number}.{ending}", 5, (352, 288), codec=codec, options={},
+                pix_fmt={"gif": "rgb8", "mjpeg": "yuvj420p"}.get(codec, "yuv420p"), form=formats.get(ending),
+            )  # fmt: skip
+        write(tmp_path / "v" / "a", {"notes.txt": "", "more.TXT": "", "README": "", ".hidden.xyz": ""})
+        result = make("folders", "v", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        listed = sorted(
+            line.split()[0] for split in ("train", "val") for line in lines(tmp_path / "v" / f"{split}.txt")
+        )
+        assert listed == sorted(f"{'ab'[number % 2]}/{number}.{ending}" for number, ending in enumerate(codecs))
+        assert "skipped 3 files without a video ending (2 .txt, 1 with none)" in result.stdout
+        for name in listed:
+            with av.open(str(tmp_path / "v" / name)) as container:
+                assert container.streams.video, name
+
     @pytest.mark.parametrize(
         ("names", "message"),
         [
-            (["a/x.mp4", "y.mp4"], "y.mp4: expected media in the folders of their classes, got it beside the classes"),
+            (["a/x.mp4", "y.mp4"], "y.mp4: expected videos in the folders of their classes, got one outside of them"),
             (["a/x.mp4", "b/notes.txt"], "b: expected videos or images of this class, got none"),
-            (["a/x.mp4", "b/y/00001.jpg"], "expected videos or images in its folders, got both: choose by --storage"),
-            (["a/notes.txt"], "expected videos or images in its folders, got neither"),
+            (["a/x.mp4", "b/y/00001.jpg"], "expected videos or images in its folders, got both; choose with --storage"),
+            (
+                ["a/notes.txt"],
+                "expected videos or images in its folders, got neither: skipped 1 file without",
+            ),
             (["a/x.mp4", "b/y.mp4"], "expected videos for val.txt, got none"),
         ],
     )
@@ -342,13 +367,13 @@ class TestFiles:
     def test_dry_run_and_nothing_is_overwritten(self, tmp_path: Path) -> None:
         video_files(tmp_path / "v", *TestFolders.NAMES)
         result = make("folders", "v", "--dry-run", cwd=tmp_path)
-        assert result.returncode == 0 and "train.txt: 24 of 24 listed" in result.stdout
+        assert result.returncode == 0 and "train.txt: 24 of 24 videos listed" in result.stdout
         assert not list((tmp_path / "v").glob("*.t*"))
         assert make("folders", "v", cwd=tmp_path).returncode == 0
         before = lines(tmp_path / "v" / "val.txt")
         assert make("folders", "v", cwd=tmp_path).returncode == 0
         result = make("folders", "v", "--seed", "5", cwd=tmp_path)
-        assert result.returncode == 2 and "expected no such file or the same content" in result.stderr
+        assert result.returncode == 2 and "expected no file or the same content" in result.stderr
         assert lines(tmp_path / "v" / "val.txt") == before
         assert make("folders", "v", "--seed", "5", "--overwrite", cwd=tmp_path).returncode == 0
         assert lines(tmp_path / "v" / "val.txt") != before
@@ -510,16 +535,20 @@ class TestMalformed:
         something(tmp_path)
         (tmp_path / "frames").mkdir()
         for arguments, message in (
-            (("something", "lists"), "data/something/frames: expected the folder of the frames, got no such folder"),
+            (
+                ("something", "lists"),
+                "data/something/frames: expected the folder of the frames (--media), got no such folder",
+            ),
             (
                 ("something", "lists", "--media", "frames"),
-                "expected frames for train.txt, got none of 3 samples, like 12",
+                "expected frames for train.txt, got none of 3 videos, like 12",
             ),
             (("something", "frames", "--media", "frames"), "expected the file something-something-v1-labels.csv"),
             (("kinetics", "frames", "--media", "frames"), "expected CSV files, got none"),
             (("ucf101", "lists", "--media", "frames"), "expected the file classInd.txt"),
             (("hmdb51", "lists", "--media", "frames"), "expected files <class>_test_split1.txt"),
             (("charades", "lists"), "invalid choice: 'charades'"),
+            (("folder", "lists"), "did you mean 'folders'?"),
         ):
             result = make(*arguments, cwd=tmp_path)
             assert result.returncode == 2 and message in result.stderr, result.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -11,12 +10,13 @@ import av
 import numpy as np
 import pytest
 
+from ops.preparation import resizing
+from ops.preparation.frame_stream import UnusableVideo
+from ops.preparation.resizing import VideoSettings, verify
+from ops.preparation.scaling import scaled_size
 from tests import media
 
-resize_videos = importlib.import_module("resize_videos")
-video_input = importlib.import_module("ops.preparation.jobs.video_input")
-
-SETTINGS = resize_videos.VideoSettings(short_side=48, gop=4, crf=18, preset="ultrafast", keep_damaged=False)
+SETTINGS = VideoSettings(short_side=48, gop=4, crf=18, preset="ultrafast")
 UNEVEN = [0, 10, 11, 40, 90, 91]
 
 
@@ -100,7 +100,7 @@ class TestOutput:
             stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(media.numbered_picture(1, 64, 48), format="rgb24")))
             container.mux(stream.encode())
-        resize_videos.resize(SETTINGS, tmp_path / "v.mp4", tmp_path / "w.mp4", 1)
+        resizing.resize(SETTINGS, False, tmp_path / "v.mp4", tmp_path / "w.mp4", 1)
         with av.open(str(tmp_path / "w.mp4")) as container:
             assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
@@ -109,7 +109,7 @@ class TestOutput:
 @pytest.mark.parametrize("size", [(340, 256), (256, 340), (1920, 1080), (99, 75), (3, 2), (1000, 7)])
 def test_size_keeps_the_aspect_and_never_grows(size: tuple[int, int], short_side: int | None) -> None:
     for multiple in (1, 2):
-        new = video_input.scaled_size(*size, short_side, multiple)
+        new = scaled_size(*size, short_side, multiple)
         scale = min(1, short_side / min(size)) if short_side else 1
         for before, after in zip(size, new, strict=True):
             assert after % multiple == 0 and after <= max(before, multiple)
@@ -120,16 +120,16 @@ class TestVerification:
     def test_a_missing_frame_is_noticed(self, tmp_path: Path) -> None:
         video = media.make_video(tmp_path / "v.mp4", 10)
         times = [Fraction(i, 25) for i in range(11)]
-        with pytest.raises(video_input.VideoError, match="expected 11 frames, the file written has 10"):
-            resize_videos.verify(video, times)
+        with pytest.raises(UnusableVideo, match="expected 11 frames, the file written has 10"):
+            verify(video, times)
 
     def test_a_wrong_duration_is_noticed(self, tmp_path: Path) -> None:
         video = media.make_video(tmp_path / "v.mp4", 10)
-        with pytest.raises(video_input.VideoError, match=r"expected frame 2 at 0\.042 s, it is at 0\.040 s"):
-            resize_videos.verify(video, [Fraction(i, 24) for i in range(10)])
+        with pytest.raises(UnusableVideo, match=r"expected frame 2 at 0\.042 s, it is at 0\.040 s"):
+            verify(video, [Fraction(i, 24) for i in range(10)])
 
     def test_the_right_video_passes(self, tmp_path: Path) -> None:
-        resize_videos.verify(media.make_video(tmp_path / "v.mp4", 10), [Fraction(i, 25) for i in range(10)])
+        verify(media.make_video(tmp_path / "v.mp4", 10), [Fraction(i, 25) for i in range(10)])
 
 
 class TestRuns:
@@ -147,7 +147,7 @@ class TestRuns:
     def test_run_again_touches_nothing(self, resized: Path) -> None:
         before = media.tree(resized / "out")
         result = resize(resized / "videos", resized / "out", "--short_side", "48", "--gop", "4", "--crf", "18")
-        assert "resized 0 videos" in result.stdout and "there already: 7" in result.stdout
+        assert "resized 0 videos" in result.stdout and "already done: 7" in result.stdout
         after = media.tree(resized / "out")
         before.pop("resize_videos_failed.txt")
         assert before.items() <= after.items()
@@ -168,8 +168,8 @@ class TestRuns:
 def test_real_videos(tmp_path: Path) -> None:
     for video in media.real_videos():
         target = tmp_path / f"{video.stem}.mp4"
-        settings = resize_videos.VideoSettings(128, 16, 23, "ultrafast", keep_damaged=False)
-        count, damage = resize_videos.resize(settings, video, target, 2)
+        settings = VideoSettings(128, 16, 23, "ultrafast")
+        count, damage = resizing.resize(settings, False, video, target, 2)
         with av.open(str(video)) as container:
             assert count == sum(1 for _ in container.decode(video=0))
         assert damage == ""

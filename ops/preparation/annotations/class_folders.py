@@ -4,46 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ops.preparation.annotations.files import Annotations, Sample
 from ops.preparation.annotations.lines import check_class_name
-from ops.preparation.annotations.media_index import IMAGE_SUFFIXES, Medium
-from ops.preparation.jobs.batch_plan import VIDEO_SUFFIXES
+from ops.preparation.annotations.samples import Annotations, Sample
+from ops.preparation.annotations.video_index import IMAGE_SUFFIXES, FoundVideo
+from ops.preparation.video_files import VIDEO_SUFFIXES, describe_skipped
 from ops.runtime import InputError
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 def storage_of(source: Path) -> str:
-    """Whether the class folders hold videos or folders of images."""
+    """Whether the class folders contain ``videos`` or folders of images, ``frames``."""
     if not source.is_dir():
         raise InputError(f"{source}: expected a folder of class folders, got no such folder")
     found = set()
+    others: Counter[str] = Counter()
     for _, subfolders, names in os.walk(source, followlinks=True):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        suffixes = {Path(name).suffix.lower() for name in names if not name.startswith(".")}
-        found |= {"videos"} if suffixes & VIDEO_SUFFIXES else set()
-        found |= {"frames"} if suffixes.intersection(IMAGE_SUFFIXES) else set()
+        suffixes = Counter(Path(name).suffix.lower() for name in names if not name.startswith("."))
+        found |= {"videos"} if suffixes.keys() & VIDEO_SUFFIXES else set()
+        found |= {"frames"} if suffixes.keys() & set(IMAGE_SUFFIXES) else set()
+        others += suffixes
     if len(found) != 1:
-        got = "both: choose by --storage" if found else "neither"
+        neither = f"neither: {describe_skipped(others)}" if others else "neither"
+        got = "both; choose with --storage" if found else neither
         raise InputError(f"{source}: expected videos or images in its folders, got {got}")
     return found.pop()
 
 
-def annotate_folders(source: Path, media: Sequence[Medium], fractions: Mapping[str, float], seed: int) -> Annotations:
-    """Annotations of media in class folders, or in class folders in folders train, val and perhaps test.
+def annotate_folders(
+    source: Path, videos: Sequence[FoundVideo], fractions: Mapping[str, float], seed: int
+) -> Annotations:
+    """Annotations of videos in class folders, or in class folders inside train, val and perhaps test.
 
     Args:
         source: the folder.
-        media: what is in it.
-        fractions: of each class, for the splits other than train, where the folders do not tell the split.
-        seed: of the division.
+        videos: those in it.
+        fractions: part of each class for each split but train, where the folders do not tell the split.
+        seed: of the random division.
     """
     split_of = {folder: SPLIT_FOLDERS.get(folder.casefold()) for folder in subfolders_of(source)}
     divided = None not in split_of.values()
-    of_class = group_by_class(source, media, depth=1 if divided else 0)
+    of_class = group_by_class(source, videos, depth=1 if divided else 0)
     for top in split_of if divided else ("",):
         for name in subfolders_of(source / top):
             if name not in of_class:
@@ -52,9 +58,9 @@ def annotate_folders(source: Path, media: Sequence[Medium], fractions: Mapping[s
     for label, (name, members) in enumerate(sorted(of_class.items())):
         check_class_name(source, label + 1, name)
         drawn = {} if divided else divide(members, fractions, seed)
-        for medium in members:
-            split = split_of[medium.path.parts[0]] if divided else drawn.get(medium, "train")
-            splits.setdefault(str(split), []).append(Sample(medium.path.as_posix(), label))
+        for video in members:
+            split = split_of[video.path.parts[0]] if divided else drawn.get(video, "train")
+            splits.setdefault(str(split), []).append(Sample(video.path.as_posix(), label))
     return Annotations(tuple(sorted(of_class)), splits)
 
 
@@ -63,28 +69,28 @@ def subfolders_of(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def group_by_class(source: Path, media: Sequence[Medium], depth: int) -> dict[str, list[Medium]]:
-    """Media by the name of their class's folder, which is the part number ``depth`` of their paths."""
-    of_class: dict[str, list[Medium]] = {}
-    for medium in media:
-        if len(medium.path.parts) < depth + 2:
-            got = "nothing in it" if medium.frames == 0 else "it beside the classes"
-            raise InputError(f"{source / medium.path}: expected media in the folders of their classes, got {got}")
-        of_class.setdefault(medium.path.parts[depth], []).append(medium)
+def group_by_class(source: Path, videos: Sequence[FoundVideo], depth: int) -> dict[str, list[FoundVideo]]:
+    """Videos by the name of their class's folder, which is the part number ``depth`` of their paths."""
+    of_class: dict[str, list[FoundVideo]] = {}
+    for video in videos:
+        if len(video.path.parts) < depth + 2:
+            got = "an empty folder" if video.frames == 0 else "one outside of them"
+            raise InputError(f"{source / video.path}: expected videos in the folders of their classes, got {got}")
+        of_class.setdefault(video.path.parts[depth], []).append(video)
     return of_class
 
 
-def divide(media: Sequence[Medium], fractions: Mapping[str, float], seed: int) -> dict[Medium, str]:
-    """The split of those media of a class that are not for training.
+def divide(videos: Sequence[FoundVideo], fractions: Mapping[str, float], seed: int) -> dict[FoundVideo, str]:
+    """The split of those videos of a class that are not for training.
 
     Of two or more, at least one is for training and one for validation. The order of drawing depends on the seed and
-    on each medium's own path, so media that are added later move few of the others.
+    on each video's own path, so videos that are added later move few of the others.
     """
 
-    def draw(medium: Medium) -> bytes:
-        return hashlib.sha256(f"{seed}/{medium.path.as_posix()}".encode(errors="surrogateescape")).digest()
+    def draw(video: FoundVideo) -> bytes:
+        return hashlib.sha256(f"{seed}/{video.path.as_posix()}".encode(errors="surrogateescape")).digest()
 
-    drawn = iter(sorted(media, key=draw)[:-1])  # the last is for training
-    wanted = [(split, round(len(media) * fraction)) for split, fraction in fractions.items()]
+    drawn = iter(sorted(videos, key=draw)[:-1])  # the last is for training
+    wanted = [(split, round(len(videos) * fraction)) for split, fraction in fractions.items()]
     places = [split for split, count in wanted for _ in range(max(count, 1 if split == "val" else 0))]
     return dict(zip(drawn, places, strict=False))

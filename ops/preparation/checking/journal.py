@@ -1,4 +1,4 @@
-"""What a check that was interrupted had found, so that the next one goes on there."""
+"""What an interrupted check had found, so that the next one continues there."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ops.preparation.checking.media_check import Facts, Medium, Problem
+from ops.preparation.checking.facts import Facts, ListedVideo, Problem
 from ops.runtime import InputError, try_lock
 
 
 class Journal:
-    """A file of facts, a line each; one run at a time holds it, and a run that ends well removes it.
+    """A file of facts, one per line; one run at a time holds it, and a run that completes removes it.
 
-    A fact counts while its file or folder has the size and the time of change that it had.
+    A fact is valid while its file or folder keeps its size and modification time.
 
     Args:
         path: of the file.
-        settings: of the run; a journal of others is started anew.
+        settings: of the run; a journal of other settings is discarded.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
@@ -55,18 +55,18 @@ class Journal:
             self.file.write(json.dumps(content) + "\n")
             self.file.flush()
         except OSError as error:
-            raise InputError(f"{self.path}: expected to write a file, got {error.strerror}") from None
+            raise InputError(f"{self.path}: expected to write this file, got {error.strerror}") from None
 
-    def recall(self, medium: Medium) -> Facts | None:
-        """What an earlier run found, if the medium has not changed."""
-        stamp, facts = self.known.get(medium.name, (None, None))
-        return facts if facts is not None and stamp == stamp_of(medium) else None
+    def recall(self, video: ListedVideo) -> Facts | None:
+        """What an earlier run found, if the video has not changed."""
+        stamp, facts = self.known.get(video.name, (None, None))
+        return facts if facts is not None and stamp == stamp_of(video) else None
 
-    def add(self, medium: Medium, facts: Facts) -> None:
-        self._write([medium.name, stamp_of(medium), facts])
+    def add(self, video: ListedVideo, facts: Facts) -> None:
+        self._write([video.name, stamp_of(video), facts])
 
     def finish(self) -> None:
-        """Removes the file: everything that it says is in the reports."""
+        """Remove the file: its content is in the reports."""
         self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Journal:
@@ -78,10 +78,10 @@ class Journal:
         self.file.close()
 
 
-def stamp_of(medium: Medium) -> list[int]:
-    """Size and time of change of a file or a folder; nothing where there is none."""
+def stamp_of(video: ListedVideo) -> list[int]:
+    """Size and modification time of a file or a folder; empty where there is none."""
     try:
-        status = medium.path.stat()
+        status = video.path.stat()
     except OSError:
         return []
     return [status.st_size, status.st_mtime_ns]

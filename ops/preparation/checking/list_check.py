@@ -1,4 +1,4 @@
-"""What is wrong with lists, given what was found at the paths that they name.
+"""What is wrong with lists, given what was found at the paths in them.
 
 A finding belongs to a line, or to a whole list. Of a video that a list names twice, the first line stays; of a video
 that several lists name, the line in the last of them, so that nothing that is validated on is trained on.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.data import DatasetSpec, parse_list, video_path
-from ops.preparation.checking.media_check import Facts, Medium, Problem, some
+from ops.preparation.checking.facts import Facts, ListedVideo, Problem, some
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Entry:
     Args:
         number: of the line, from 1.
         text: as it stands.
-        medium: what it names; None if the line is wrong.
+        video: what it names; None if the line is wrong.
         num_frames: as it says; None for video files.
         label: as it says; -1 if the line is wrong.
         error: what is wrong with the line, or nothing.
@@ -29,7 +29,7 @@ class Entry:
 
     number: int
     text: str
-    medium: Medium | None
+    video: ListedVideo | None
     num_frames: int | None = None
     label: int = -1
     error: str = ""
@@ -62,22 +62,25 @@ def read_entries(path: Path, spec: DatasetSpec) -> VideoList:
         InputError: the file is missing or empty.
     """
     entries = []
-    for number, text, video in parse_list(path, spec):
-        if isinstance(video, ValueError):
-            entries.append(Entry(number, text, None, error=str(video)))
+    for number, text, record in parse_list(path, spec):
+        if isinstance(record, ValueError):
+            entries.append(Entry(number, text, None, error=str(record)))
         else:
-            medium = Medium(video_path(video, spec))
-            entries.append(Entry(number, text, medium, video.num_frames, video.label))
+            video = ListedVideo(video_path(record, spec))
+            entries.append(Entry(number, text, video, record.num_frames, record.label))
     return VideoList(path, tuple(entries))
 
 
-def media_of(lists: Sequence[VideoList]) -> list[Medium]:
+def videos_of(lists: Sequence[VideoList]) -> list[ListedVideo]:
     """What the lists name, each once."""
-    return list(dict.fromkeys(entry.medium for part in lists for entry in part.entries if entry.medium))
+    return list(dict.fromkeys(entry.video for part in lists for entry in part.entries if entry.video))
 
 
 def find_problems(
-    lists: Sequence[VideoList], spec: DatasetSpec, facts: Mapping[Medium, Facts], digests: Mapping[Medium, str]
+    lists: Sequence[VideoList],
+    spec: DatasetSpec,
+    facts: Mapping[ListedVideo, Facts],
+    digests: Mapping[ListedVideo, str],
 ) -> list[list[Finding]]:
     """The findings of each list, in order of its lines."""
     found = []
@@ -92,13 +95,13 @@ def find_problems(
     return found
 
 
-def line_findings(part: VideoList, facts: Mapping[Medium, Facts]) -> Iterator[Finding]:
-    """Lines that are wrong, media that are, and lines that contradict their media."""
+def line_findings(part: VideoList, facts: Mapping[ListedVideo, Facts]) -> Iterator[Finding]:
+    """Wrong lines, broken videos, and lines that contradict their videos."""
     for entry in part.entries:
-        if entry.medium is None:
+        if entry.video is None:
             yield Finding(entry, Problem("line", entry.error))
             continue
-        there = facts[entry.medium]
+        there = facts[entry.video]
         yield from (Finding(entry, problem) for problem in there.problems)
         counted = there.frames or not any(problem.unusable for problem in there.problems)
         if entry.num_frames is not None and counted and entry.num_frames != there.frames:
@@ -108,11 +111,11 @@ def line_findings(part: VideoList, facts: Mapping[Medium, Facts]) -> Iterator[Fi
 
 def repeated_findings(part: VideoList) -> Iterator[Finding]:
     """Lines that name what an earlier one names."""
-    first: dict[Medium, Entry] = {}
+    first: dict[ListedVideo, Entry] = {}
     for entry in part.entries:
-        if entry.medium is None:
+        if entry.video is None:
             continue
-        earlier = first.setdefault(entry.medium, entry)
+        earlier = first.setdefault(entry.video, entry)
         if earlier is not entry:
             label = "" if earlier.label == entry.label else f", under label {earlier.label}"
             yield Finding(entry, Problem("repeated", f"the same path as line {earlier.number}{label}"))
@@ -122,24 +125,26 @@ def shared_findings(part: VideoList, earlier: Sequence[VideoList], later: Sequen
     """Lines that name what another list names; they stay in the last list only."""
     for others, unusable in ((earlier, False), (later, True)):
         for other in others:
-            line_of = {entry.medium: entry.number for entry in reversed(other.entries)}
+            line_of = {entry.video: entry.number for entry in reversed(other.entries)}
             for entry in part.entries:
-                if entry.medium is not None and entry.medium in line_of:
-                    detail = f"the same path as line {line_of[entry.medium]} of {other.path.name}"
+                if entry.video is not None and entry.video in line_of:
+                    detail = f"the same path as line {line_of[entry.video]} of {other.path.name}"
                     yield Finding(entry, Problem("other list", detail, unusable))
 
 
-def content_findings(part: VideoList, lists: Sequence[VideoList], digests: Mapping[Medium, str]) -> Iterator[Finding]:
-    """Lines whose media have the bytes of others, at other paths."""
-    owners: dict[str, dict[Medium, str]] = {}
+def content_findings(
+    part: VideoList, lists: Sequence[VideoList], digests: Mapping[ListedVideo, str]
+) -> Iterator[Finding]:
+    """Lines whose videos have the same bytes as others, under other paths."""
+    owners: dict[str, dict[ListedVideo, str]] = {}
     for other in lists:
         for entry in other.entries:
-            if entry.medium is not None and entry.medium in digests:
+            if entry.video is not None and entry.video in digests:
                 place = f"line {entry.number}" + (f" of {other.path.name}" if other is not part else "")
-                owners.setdefault(digests[entry.medium], {}).setdefault(entry.medium, place)
+                owners.setdefault(digests[entry.video], {}).setdefault(entry.video, place)
     for entry in part.entries:
-        if entry.medium is not None and entry.medium in digests:
-            twins = [place for medium, place in owners[digests[entry.medium]].items() if medium != entry.medium]
+        if entry.video is not None and entry.video in digests:
+            twins = [place for video, place in owners[digests[entry.video]].items() if video != entry.video]
             if twins:
                 yield Finding(entry, Problem("same content", f"the same bytes as {some(twins)}", unusable=False))
 
@@ -154,10 +159,10 @@ def class_findings(part: VideoList, spec: DatasetSpec) -> Iterator[Finding]:
         yield Finding(None, Problem("classes", detail, unusable=False))
 
 
-def same_size(facts: Mapping[Medium, Facts]) -> list[Medium]:
+def same_size(facts: Mapping[ListedVideo, Facts]) -> list[ListedVideo]:
     """Media that have their number of frames and of bytes in common with another."""
-    groups: dict[tuple[int, int], list[Medium]] = {}
-    for medium, there in facts.items():
+    groups: dict[tuple[int, int], list[ListedVideo]] = {}
+    for video, there in facts.items():
         if there.size:
-            groups.setdefault((there.frames, there.size), []).append(medium)
-    return [medium for group in groups.values() if len(group) > 1 for medium in group]
+            groups.setdefault((there.frames, there.size), []).append(video)
+    return [video for group in groups.values() if len(group) > 1 for video in group]

@@ -66,9 +66,7 @@ def csv_report(findings: Sequence[Finding]) -> str:
     for finding in findings:
         kind, detail, unusable = finding.problem
         entry = finding.entry
-        place = (
-            [entry.number, str(entry.medium.path) if entry.medium else entry.text, entry.label] if entry else [""] * 3
-        )
+        place = [entry.number, str(entry.video.path) if entry.video else entry.text, entry.label] if entry else [""] * 3
         writer.writerow([*place, kind, "yes" if unusable else "no", detail])
     return text.getvalue()
 

@@ -1,7 +1,7 @@
-"""What the data-preparation scripts share: one job a file, in processes, with progress and a summary.
+"""What the scripts for many videos share: one job per video, in worker processes, with progress and a summary.
 
-An output that exists is complete (output_items.py): it is left alone, and everything else is done, or done again. One
-run at a time holds a folder of outputs, and all runs for it have the same settings.
+An output that exists is complete (output_items.py) and is skipped; everything else is done, or done again. One run at
+a time holds an output folder, and all its runs have the same settings.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ops.preparation.jobs.batch_plan import Plan, plan_batch
 from ops.preparation.jobs.output_items import FinishItem, WriteOutput, Written
+from ops.preparation.video_files import describe_skipped
 from ops.runtime import (
     SHOWN,
     Done,
@@ -36,33 +37,42 @@ from ops.runtime import (
 )
 
 
+@dataclass(frozen=True)
+class BatchOptions:
+    """What the command line says of a batch; ``add_batch_options`` describes each."""
+
+    videos: Path
+    out: Path
+    jobs: int
+    timeout: float
+    keep_damaged: bool
+    dry_run: bool
+
+
 def add_batch_options(parser: argparse.ArgumentParser) -> None:
     """The options that every script for many videos has."""
-    parser.add_argument("videos", type=Path, metavar="VIDEOS", help="folder that is searched for videos, or one video")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write to; it gets the same subfolders")
-    parser.add_argument(
-        "-j", "--jobs", type=number_type(int, 1), default=processors(), help="processes (default: the processors)"
-    )
-    parser.add_argument(
-        "--timeout",
-        type=number_type(float, 0),
-        default=1800.0,
-        metavar="SECONDS",
-        help="give a video up after that long; 0 for never (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--keep_damaged",
-        action="store_true",
-        help="keep what can be decoded of a damaged or cut-off video, and say which (default: it fails)",
-    )
-    parser.add_argument(
-        "--dry-run", "--dry_run", dest="dry_run", action="store_true", help="only say what would be done"
-    )
+    add = parser.add_argument
+    add("videos", type=Path, metavar="VIDEOS",
+        help="folder that is searched for videos, subfolders included, or one video (required)")  # fmt: skip
+    add("out", type=Path, metavar="OUT", help="folder to write to; it gets the same subfolders as VIDEOS (required)")
+    add("-j", "--jobs", type=number_type(int, 1), default=processors(), metavar="N",
+        help="number of worker processes (default: one per processor, here %(default)s)")  # fmt: skip
+    add("--timeout", type=number_type(float, 0), default=1800.0, metavar="SECONDS",
+        help="a video that takes longer than this fails; 0 disables (default: %(default)g)")  # fmt: skip
+    add("--keep_damaged", action="store_true",
+        help="keep what can be decoded of a damaged or cut-off video, and name it (default: such a video fails)",
+        )  # fmt: skip
+    add("--dry-run", action="store_true", help="only print what would be done (default: do it)")
+
+
+def batch_options(parsed: argparse.Namespace) -> BatchOptions:
+    """The part of a parsed command line that ``add_batch_options`` declared."""
+    return BatchOptions(**{field.name: getattr(parsed, field.name) for field in fields(BatchOptions)})
 
 
 @contextlib.contextmanager
 def claimed_folder(out: Path, tool: str, settings: dict[str, Any]) -> Iterator[None]:
-    """Holds ``out`` for this run, and checks that what is in it was made with the same settings.
+    """Lock ``out`` for this run, and check that its content was made with the same settings.
 
     Without the check, a run with other settings would take the outputs of an earlier one for its own.
     """
@@ -71,10 +81,10 @@ def claimed_folder(out: Path, tool: str, settings: dict[str, Any]) -> Iterator[N
         out.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{out}: expected a folder that can be written to, got {error.strerror}") from None
+        raise InputError(f"{out}: expected a folder to write to, got {error.strerror}") from None
     with file:
         if not try_lock(file):
-            raise InputError(f"{out}: expected no other run in this folder, got one that holds {path.name}")
+            raise InputError(f"{out}: expected no other run in this folder, got one that has locked {path.name}")
         file.seek(0)
         text = file.read()
         if not text:
@@ -104,7 +114,9 @@ def check_settings(path: Path, text: str, settings: dict[str, Any]) -> None:
     for key, value in settings.items():
         before = found.get(key) if isinstance(found, dict) else found
         if before != value:
-            raise InputError(f"{path.parent} was made with {key} {before}, got {key} {value}: choose another folder")
+            raise InputError(
+                f"{path.parent} was made with {key} {before}, got {key} {value}; choose another output folder"
+            )
 
 
 @dataclass(frozen=True)
@@ -127,41 +139,36 @@ class Batch:
     settings: dict[str, Any]
     write: WriteOutput
 
-    def run(self, args: argparse.Namespace) -> int:
-        """Does what is not done yet; returns the exit status."""
+    def run(self, options: BatchOptions) -> int:
+        """Do what is not done yet; returns the exit status."""
         print_any_name()
-        plan = plan_batch(args.videos, args.out, self.suffix, self.first)
-        if args.dry_run:
-            settings = args.out / f".{self.tool}.json"
+        plan = plan_batch(options.videos, options.out, self.suffix, self.first)
+        if options.dry_run:
+            settings = options.out / f".{self.tool}.json"
             if settings.is_file():
                 check_settings(settings, settings.read_text(encoding="utf-8"), self.settings)
             self.preview(plan)
             return 1 if plan.failures else 0
-        with claimed_folder(args.out, self.tool, self.settings):
-            return self.carry_out(plan, args)
+        with claimed_folder(options.out, self.tool, self.settings):
+            return self.carry_out(plan, options)
 
     def preview(self, plan: Plan) -> None:
-        """Says what a run would do."""
+        """Print what a run would do."""
         for item in plan.todo[:SHOWN]:
             print(f"{item.source} -> {item.output}")
         if len(plan.todo) > SHOWN:
             print(f"... and {len(plan.todo) - SHOWN:,} more")
-        print(f"to do: {plural(len(plan.todo), 'video')}; {self.rest(plan)}")
+        print(f"to do: {plural(len(plan.todo), 'video')}; {rest(plan)}")
         self.report(plan.failures)
 
-    def rest(self, plan: Plan) -> str:
-        """What was not to be done."""
-        ignored = f"; {plural(plan.ignored, 'file')} with other endings passed by" if plan.ignored else ""
-        return f"there already: {plan.finished:,}{ignored}"
-
-    def carry_out(self, plan: Plan, args: argparse.Namespace) -> int:
-        """Does the items of the plan, shows progress, and sums up; returns the exit status."""
+    def carry_out(self, plan: Plan, options: BatchOptions) -> int:
+        """Do the items of the plan with a progress bar, and sum up; returns the exit status."""
         done: dict[str, Written] = {}
         failures = list(plan.failures)
         started = time.monotonic()
         interrupted = False
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        results = run_tasks(plan.todo, FinishItem(self.write), args.jobs, args.timeout)
+        results = run_tasks(plan.todo, FinishItem(self.write), options.jobs, options.timeout)
         with progress_bar(len(plan.todo), "video") as progress:
             try:
                 with contextlib.closing(results):
@@ -174,21 +181,25 @@ class Batch:
                         progress.update()
             except KeyboardInterrupt:
                 interrupted = True
-        frames, seconds = sum(written.frames for written in done.values()), time.monotonic() - started
-        rate = f", {frames / seconds:,.0f} frames/s" if frames else ""
-        print(f"{self.did} {plural(len(done), 'video')} ({plural(frames, 'frame')}) in {seconds:.1f} s{rate}", end="")
-        print(f"; {self.rest(plan)}; failed: {len(failures):,}")
-        remarks = [Failure(name, written.remark) for name, written in done.items() if written.remark]
-        show("kept, though damaged", remarks)
-        self.report(failures, args.out)
+        self.sum_up(plan, done, failures, time.monotonic() - started)
+        self.report(failures, options.out)
         if interrupted:
             left = len(plan.todo) - len(done) - (len(failures) - len(plan.failures))
-            print(f"interrupted with {plural(left, 'video')} to do: the same command goes on there", file=sys.stderr)
+            print(f"interrupted with {plural(left, 'video')} left; run the same command to continue", file=sys.stderr)
             return 130
         return 1 if failures else 0
 
+    def sum_up(self, plan: Plan, done: dict[str, Written], failures: Sequence[Failure], seconds: float) -> None:
+        """Print how many videos were done, skipped and failed."""
+        frames = sum(written.frames for written in done.values())
+        rate = f", {frames / seconds:,.0f} frames/s" if frames else ""
+        print(f"{self.did} {plural(len(done), 'video')} ({plural(frames, 'frame')}) in {seconds:.1f} s{rate}", end="")
+        print(f"; {rest(plan)}; failed: {len(failures):,}")
+        remarks = [Failure(name, written.remark) for name, written in done.items() if written.remark]
+        show("damaged, but kept", remarks)
+
     def report(self, failures: Sequence[Failure], out: Path | None = None) -> None:
-        """Names what failed and why, on stderr and, whole, in a file in ``out``."""
+        """Print what failed and why to stderr, the first of them; write all of them to a file in ``out``."""
         show("failed", failures)
         if out is None:
             return
@@ -199,6 +210,12 @@ class Batch:
         lines = [f"{failure.name}: {failure.reason}\n" for failure in failures]
         try:
             path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
-            print(f"all of them: {path}", file=sys.stderr)
+            print(f"full list: {path}", file=sys.stderr)
         except OSError as error:
-            print(f"{path}: expected to write what failed, got {error.strerror}", file=sys.stderr)
+            print(f"{path}: expected to write the failures, got {error.strerror}", file=sys.stderr)
+
+
+def rest(plan: Plan) -> str:
+    """What a run does not touch."""
+    others = f"; {describe_skipped(plan.others)}" if plan.others else ""
+    return f"already done: {plan.finished:,}{others}"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ops.preparation.jobs.output_items import Item
+from ops.preparation.video_files import describe_skipped, find_videos
 from ops.runtime import Failure, InputError
-
-VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ts", ".ogv")
-)
 
 
 @dataclass(frozen=True)
@@ -20,40 +18,15 @@ class Plan:
 
     Args:
         todo: items without an output.
-        finished: how many outputs are there already.
-        failures: items that cannot be begun.
-        ignored: files that are no videos, by their names.
+        finished: how many outputs exist.
+        failures: items that cannot be started.
+        others: how many files that are not videos have which ending.
     """
 
     todo: tuple[Item, ...]
     finished: int
     failures: tuple[Failure, ...]
-    ignored: int
-
-
-def find_videos(source: Path, out: Path | None = None) -> tuple[list[Path], int]:
-    """Paths, relative to ``source``, of the videos in it, in order, and the number of other files.
-
-    Hidden files and folders and the folder ``out`` are passed by; links to folders are followed, each folder once.
-    """
-    found: list[Path] = []
-    others = 0
-    seen = {out.resolve()} if out is not None else set()
-    for folder, subfolders, names in os.walk(source, followlinks=True):
-        fresh = []
-        for name in sorted(subfolders):
-            real = Path(folder, name).resolve()
-            if not name.startswith(".") and real not in seen:
-                seen.add(real)
-                fresh.append(name)
-        subfolders[:] = fresh
-        for name in names:
-            if not name.startswith("."):
-                is_video = Path(name).suffix.lower() in VIDEO_SUFFIXES
-                others += not is_video
-                if is_video:
-                    found.append(Path(folder, name).relative_to(source))
-    return sorted(found), others
+    others: Mapping[str, int]
 
 
 def plan_batch(source: Path, out: Path, suffix: str, first: str) -> Plan:
@@ -65,16 +38,18 @@ def plan_batch(source: Path, out: Path, suffix: str, first: str) -> Plan:
         suffix: ending of an output's name, instead of the video's.
         first: name of a file that an output, if it is a folder, contains.
     """
+    others: Counter[str] = Counter()
     if source.is_file():
-        videos, ignored, source = [Path(source.name)], 0, source.parent
+        videos, source = [Path(source.name)], source.parent
     elif source.is_dir():
         if source.resolve() == out.resolve():
-            raise InputError(f"expected OUT to be another folder than VIDEOS, got {out} twice")
-        videos, ignored = find_videos(source, out)
+            raise InputError(f"expected OUT to be another folder than VIDEOS, got {out} for both")
+        videos, others = find_videos(source, out)
     else:
         raise InputError(f"{source}: expected a folder of videos or a video, got no such file")
     if not videos:
-        raise InputError(f"{source}: expected videos ({', '.join(sorted(VIDEO_SUFFIXES))}), got none")
+        got = describe_skipped(others) if others else "no file"
+        raise InputError(f"{source}: expected videos, like .mp4 or .webm, got none: {got}")
     todo, failures = [], []
     output_of = {video: out / video.with_name(video.stem + suffix) for video in videos}
     owner = {output: video for video, output in reversed(output_of.items())}  # the first of several
@@ -82,30 +57,29 @@ def plan_batch(source: Path, out: Path, suffix: str, first: str) -> Plan:
     for video, output in output_of.items():
         inside = next((owner[parent] for parent in output.parents if parent in owner), None)
         if owner[output] != video:
-            reason = f"expected an output of its own, got that of {owner[output]}: {output}"
-            failures.append(Failure(str(video), reason))
+            failures.append(Failure(str(video), f"its output would be that of {owner[output]}: {output}"))
         elif inside is not None:
-            failures.append(
-                Failure(str(video), f"expected an output of its own, got one in that of {inside}: {output}")
-            )
+            failures.append(Failure(str(video), f"its output would lie in that of {inside}: {output}"))
         elif is_foreign(output, first):
-            failures.append(Failure(str(video), f"expected nothing or a complete output, got something else: {output}"))
+            failures.append(
+                Failure(str(video), f"expected no file or a complete output at {output}, got something else")
+            )
         elif is_finished(output):
             finished += 1
         else:
             todo.append(Item(str(video), source / video, output))
-    return Plan(tuple(todo), finished, tuple(failures), ignored)
+    return Plan(tuple(todo), finished, tuple(failures), others)
 
 
 def is_finished(output: Path) -> bool:
-    """Whether an output is there; an empty folder is none."""
+    """Whether an output exists; an empty folder does not count."""
     if output.is_dir():
         return next(output.iterdir(), None) is not None
     return output.exists()
 
 
 def is_foreign(output: Path, first: str) -> bool:
-    """Whether something is in the place of an output that this tool did not make."""
+    """Whether the output's path is taken by something that this tool did not make."""
     if first and output.is_dir():
         return is_finished(output) and not (output / first).is_file()
     return output.is_dir() != bool(first) and output.exists()

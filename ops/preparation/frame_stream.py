@@ -1,8 +1,8 @@
-"""Decodes a video as a viewer would see it: every frame, upright, with times that increase.
+"""A video from its first frame to its last, as a player shows it: upright, with times that increase.
 
-Cameras that are held sideways write the turned picture and a note how to turn it back; here the note is obeyed, so
-that whoever reads the result needs no note. Frames come one by one as they are in the file, whatever their spacing in
-time. Damage is an error unless it is to be kept.
+The readers of ops.video give chosen frames as RGB arrays; whoever converts a video needs every frame once, in the
+codec's own colours, with its time. Phones that are held sideways store turned pictures with the rotation in the
+metadata; frames are turned upright here, so that the output needs no metadata. Damage is an error unless it is kept.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ from typing import Any
 import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
-from av.video.reformatter import Interpolation, VideoReformatter
 
 MISSING_SHARE, MISSING_SECONDS = 0.1, 0.5  # a file that ends earlier than it says by both is cut off
 DEFAULT_RATE = Fraction(25)
 UNSPECIFIED = 2
 
 
-class VideoError(Exception):
-    """A video that cannot be used; the message is the reason."""
+class UnusableVideo(Exception):  # noqa: N818 (a finding, for reports)
+    """A video that cannot be converted; the message is the reason, without the file's name."""
 
 
 @dataclass
-class VideoReader:
+class FrameStream:
     """The frames of a video.
 
     Args:
         path: the file.
         threads: of the decoder.
-        keep_damaged: pass over what cannot be decoded, and list it in ``damage``, instead of raising VideoError.
+        keep_damaged: skip what cannot be decoded, and list it in ``damage``, instead of raising UnusableVideo.
     """
 
     path: Path
@@ -54,7 +53,7 @@ class VideoReader:
             with av.open(str(self.path.absolute()), metadata_errors="replace") as container:
                 yield from self._frames_of(container)
         except av.error.FFmpegError as error:
-            raise VideoError(error.strerror or str(error)) from None
+            raise UnusableVideo(error.strerror or str(error)) from None
 
     def _frames_of(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
         stream = picture_stream(container)
@@ -79,7 +78,7 @@ class VideoReader:
             count += 1
             yield upright(frame)
         if count == 0:
-            raise VideoError("; ".join(["no frame could be decoded", *self.damage[:1]]))
+            raise UnusableVideo("; ".join(["no frame could be decoded", *self.damage[:1]]))
         announced = announced_seconds(container, stream)
         if announced and first_time is not None and last_time is not None:
             missing = announced - (last_time - first_time)
@@ -110,7 +109,7 @@ class VideoReader:
 
     def _damaged(self, what: str) -> None:
         if not self.keep_damaged:
-            raise VideoError(what)
+            raise UnusableVideo(what)
         self.damage.append(what)
 
 
@@ -120,7 +119,7 @@ def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
     kinds = sorted({stream.type for stream in container.streams})
-    raise VideoError(f"no video in it, only {' and '.join(kinds) or 'nothing'}")
+    raise UnusableVideo(f"no video in it, only {' and '.join(kinds) or 'nothing'}")
 
 
 def announced_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
@@ -173,45 +172,3 @@ def turned(picture: np.ndarray, a: int, b: int, c: int, d: int) -> np.ndarray:
     if abs(b) > abs(a):
         picture, a, d = picture.transpose(1, 0, 2), c, b  # (W, H, 3)
     return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-
-
-def scaled_size(width: int, height: int, short_side: int | None, multiple: int = 1) -> tuple[int, int]:
-    """Width and height with that short side, never larger than they are, as multiples of ``multiple``."""
-    scale = min(short_side / min(width, height), 1) if short_side else 1
-
-    def scaled(side: int) -> int:
-        nearest = int(side * scale / multiple + 0.5)
-        return multiple * max(min(nearest, side // multiple), 1)
-
-    return scaled(width), scaled(height)
-
-
-class Scaler:
-    """Brings frames to one size and pixel format; the pixels' colours stay as they look.
-
-    Args:
-        width, height: of the result.
-        format: pixel format of the result.
-        full_range: grey levels 0 to 255, as JPEG has them, instead of 16 to 235.
-        colorspace: colour matrix of the result; None leaves it.
-    """
-
-    def __init__(self, width: int, height: int, format: str, full_range: bool, colorspace: int | None = None) -> None:
-        self.width, self.height, self.format = width, height, format
-        self.range = 2 if full_range else 1
-        self.colorspace = colorspace
-        self.reformatter = VideoReformatter()
-        # PyAV 17 and later would start threads for each frame, which costs more than it saves.
-        self.one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
-
-    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        return self.reformatter.reformat(
-            frame,
-            self.width,
-            self.height,
-            self.format,
-            dst_colorspace=self.colorspace,
-            interpolation=Interpolation.BICUBIC,
-            dst_color_range=self.range,
-            **self.one_thread,
-        )

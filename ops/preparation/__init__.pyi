@@ -1,0 +1,12 @@
+from .checking.check import CheckOptions as CheckOptions
+from .checking.check import check_lists as check_lists
+from .extraction import FrameSettings as FrameSettings
+from .extraction import extract_frames as extract_frames
+from .jobs.batch_jobs import add_batch_options as add_batch_options
+from .jobs.batch_jobs import batch_options as batch_options
+from .jobs.output_items import discard as discard
+from .list_options import ListOptions as ListOptions
+from .list_options import list_parser as list_parser
+from .lists import make_lists as make_lists
+from .resizing import VideoSettings as VideoSettings
+from .resizing import resize_videos as resize_videos

@@ -1,0 +1,143 @@
+"""A check of lists: every video read in worker processes, then a report on each list.
+
+Each video is read in a process of its own kind, with a time limit: one that crashes or hangs its decoder fails, and no
+other does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.data import DatasetSpec
+from ops.preparation.checking import reports
+from ops.preparation.checking.facts import Facts, ListedVideo, Problem
+from ops.preparation.checking.inspection import Inspect, digest
+from ops.preparation.checking.journal import Journal
+from ops.preparation.checking.list_check import Finding, VideoList, find_problems, read_entries, same_size, videos_of
+from ops.runtime import SHOWN, Done, InputError, plural, print_any_name, progress_bar, run_tasks
+from ops.video import choose_decoder
+
+JOURNAL = ".check_dataset.jsonl"
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """How lists are checked.
+
+    Args:
+        decoder: of video files.
+        jobs: number of worker processes.
+        timeout: seconds after which reading a video fails; 0 for no limit.
+        report: folder of the reports; None for that of each list.
+        write_clean: also write lists without what cannot be used.
+    """
+
+    decoder: str
+    jobs: int
+    timeout: float
+    report: Path | None
+    write_clean: bool
+
+
+def check_lists(spec: DatasetSpec, paths: Sequence[Path], options: CheckOptions) -> int:
+    """Check lists of a data set and write the reports; returns the exit status."""
+    print_any_name()
+    lists = [read_entries(path, spec) for path in paths]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return check(spec, lists, options)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to continue", file=sys.stderr)
+        return 130
+
+
+def check(spec: DatasetSpec, lists: Sequence[VideoList], options: CheckOptions) -> int:
+    """Checks the lists and reports; returns the exit status."""
+    if not spec.root.is_dir():
+        raise InputError(f"{spec.root}: expected the root folder of data set {spec.name}, got no such folder")
+    check_targets(lists, options.report)
+    decoder = choose_decoder(options.decoder) if spec.storage == "videos" else "images"
+    settings = {"storage": spec.storage, "image_tmpl": spec.image_tmpl, "decoder": decoder}
+    with Journal((options.report or lists[0].path.parent) / JOURNAL, settings) as journal:
+        facts = inspect_all(videos_of(lists), Inspect(spec, decoder), options, journal)
+        found = find_problems(lists, spec, facts, digest_all(facts, options))
+        described = f"data set {spec.name}, {spec.storage}, {plural(spec.num_classes, 'class')}"
+        for part, findings in zip(lists, found, strict=True):
+            report(part, findings, described, options)
+        journal.finish()
+    return 1 if any(found) else 0
+
+
+def check_targets(lists: Sequence[VideoList], folder: Path | None) -> None:
+    """Raise if two reports would have the same name, or a report would replace a list."""
+    taken = {part.path.resolve(): f"the list {part.path}" for part in lists}
+    for part in lists:
+        for path in reports.report_paths(part, folder).values():
+            earlier = taken.setdefault(path.resolve(), f"a report on {part.path}")
+            if earlier != f"a report on {part.path}":
+                raise InputError(f"{path}: expected a free name for a report on {part.path}, got that of {earlier}")
+
+
+def inspect_all(
+    videos: Sequence[ListedVideo], work: Inspect, options: CheckOptions, journal: Journal
+) -> dict[ListedVideo, Facts]:
+    """The facts of every video; those that an interrupted run found are kept."""
+    recalled = {video: journal.recall(video) for video in videos}
+    facts = {video: known for video, known in recalled.items() if known is not None}
+    if facts:
+        print(f"continuing an interrupted check: {plural(len(facts), 'video')} already checked")
+    todo = [video for video in videos if video not in facts]
+    video_of = {video.name: video for video in todo}
+    wrong = sum(bool(known.problems) for known in facts.values())
+    results = run_tasks(todo, work, options.jobs, options.timeout)
+    with progress_bar(len(todo), "video") as progress, contextlib.closing(results):
+        for result in results:
+            video = video_of[result.name]
+            if isinstance(result, Done):
+                facts[video] = result.result
+                journal.add(video, result.result)
+            else:  # not in the journal: the next run tries again
+                facts[video] = Facts(0, 0, (Problem("unreadable", result.reason),))
+            wrong += bool(facts[video].problems)
+            progress.set_postfix_str(f"{wrong} with problems", refresh=False)
+            progress.update()
+    return facts
+
+
+def digest_all(facts: dict[ListedVideo, Facts], options: CheckOptions) -> dict[ListedVideo, str]:
+    """Hashes of the videos that may have the same content."""
+    videos = same_size(facts)
+    video_of = {video.name: video for video in videos}
+    digests = {}
+    results = run_tasks(videos, digest, options.jobs, options.timeout)
+    with progress_bar(len(videos), "comparison") as progress, contextlib.closing(results):
+        for result in results:
+            if isinstance(result, Done):
+                digests[video_of[result.name]] = result.result
+            progress.update()
+    return digests
+
+
+def report(part: VideoList, findings: Sequence[Finding], settings: str, options: CheckOptions) -> None:
+    """Write the report on a list, and print its summary and its first findings."""
+    paths = reports.report_paths(part, options.report)
+    reports.write_text(paths["text"], reports.text_report(part, findings, settings))
+    reports.write_text(paths["csv"], reports.csv_report(findings))
+    print(reports.heading(part, findings))
+    if findings:
+        print(f"  {reports.counts(findings)}")
+        shown = sorted(findings, key=lambda finding: not finding.problem.unusable)[:SHOWN]
+        for finding in shown:
+            print(f"  {reports.describe(finding)}")
+        if len(findings) > SHOWN:
+            print(f"  ... and {len(findings) - SHOWN:,} more")
+    written = [paths["text"], paths["csv"]]
+    if options.write_clean:
+        reports.write_text(paths["clean"], reports.clean_list(part, findings))
+        written.append(paths["clean"])
+    print(f"  written: {', '.join(map(str, written))}")

@@ -1,0 +1,60 @@
+"""A video file, opened as training opens it and then decoded from its first frame to its last."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from ops.preparation.checking.facts import Facts, Problem, absent, in_numbers, some, without_path
+from ops.preparation.frame_stream import FrameStream, UnusableVideo, picture_stream, upright
+from ops.video import VideoError, open_video
+
+
+def inspect_video(path: Path, decoder: str, threads: int) -> Facts:
+    """Opens a video as training does and reads its first, middle and last frame; then decodes all of it."""
+    if not os.path.lexists(path):
+        return absent(path)
+    size = path.stat().st_size if path.is_file() else 0
+    try:
+        reader = open_video(path, decoder)
+        count = len(reader)
+        reader.get_frames(np.unique([0, count // 2, count - 1]))
+    except VideoError as error:
+        return Facts(0, size, (Problem("unreadable", without_path(error, path)),))
+    problems = list(decoded_problems(path, count, threads))
+    if not problems and is_turned(path):
+        detail = "turned by its metadata, which decoders treat differently; resize_videos.py writes it upright"
+        problems.append(Problem("turned", detail, unusable=False))
+    return Facts(count, size, tuple(problems))
+
+
+def decoded_problems(path: Path, count: int, threads: int) -> Iterator[Problem]:
+    """What decoding every frame shows."""
+    reader = FrameStream(path, threads, keep_damaged=True)
+    sizes: Counter[str] = Counter()
+    try:
+        for frame in reader.frames():
+            sizes[f"{frame.width}x{frame.height}"] += 1
+    except UnusableVideo as error:
+        yield Problem("unreadable", str(error))
+        return
+    if reader.damage:
+        yield Problem("damaged", some(reader.damage, "; "))
+    decoded = sizes.total()
+    if decoded != count:
+        detail = f"the reader counts {count} frames, {decoded} can be decoded"
+        yield Problem("frame count", detail, unusable=decoded < count)
+    if len(sizes) > 1:
+        yield Problem("frame sizes", in_numbers(sizes))
+
+
+def is_turned(path: Path) -> bool:
+    """Whether a note in the file says how to turn its pictures."""
+    with av.open(str(path.absolute()), metadata_errors="replace") as container:
+        frame = next(container.decode(picture_stream(container)))
+        return upright(frame) is not frame

@@ -1,0 +1,53 @@
+"""Video files in a folder, recognised by the endings of their names."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from ops.runtime import plural
+
+# Endings of files with moving pictures that FFmpeg, and so PyAV, reads; compared without regard to case.
+ENDINGS = (
+    "mp4 m4v mov qt 3gp 3g2 f4v mkv webm avi divx flv wmv asf mpg mpeg mpe m1v m2v mpv vob ts mts m2ts m2t tp ogv ogm "
+    "rm rmvb mxf dv nut ivf y4m gif mjpg mjpeg h264 264 avc h265 265 hevc obu wtv amv bik drc nsv roq"
+)
+VIDEO_SUFFIXES = frozenset(f".{ending}" for ending in ENDINGS.split())
+
+
+def is_video_name(name: str) -> bool:
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES
+
+
+def find_videos(source: Path, out: Path | None = None) -> tuple[list[Path], Counter[str]]:
+    """Paths of the videos in ``source``, relative to it and in order, and how many other files have which ending.
+
+    Hidden files and folders and the folder ``out`` are skipped; links to folders are followed, each folder once.
+    """
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    seen = {out.resolve()} if out is not None else set()
+    for folder, subfolders, names in os.walk(source, followlinks=True):
+        fresh = []
+        for name in sorted(subfolders):
+            real = Path(folder, name).resolve()
+            if not name.startswith(".") and real not in seen:
+                seen.add(real)
+                fresh.append(name)
+        subfolders[:] = fresh
+        for name in names:
+            if is_video_name(name) and not name.startswith("."):
+                found.append(Path(folder, name).relative_to(source))
+            elif not name.startswith("."):
+                others[Path(name).suffix.lower()] += 1
+    return sorted(found), others
+
+
+def describe_skipped(others: Mapping[str, int], most: int = 8) -> str:
+    """``skipped 3 files without a video ending (2 .txt, 1 .csv)``."""
+    ranked = sorted(others.items(), key=lambda entry: (-entry[1], entry[0]))
+    named = [f"{count:,} {suffix or 'with none'}" for suffix, count in ranked[:most]]
+    more = [f"{sum(count for _, count in ranked[most:]):,} others"] if len(ranked) > most else []
+    return f"skipped {plural(sum(others.values()), 'file')} without a video ending ({', '.join(named + more)})"
