@@ -33,18 +33,18 @@ class OneLineParser(argparse.ArgumentParser):
         raise InputError(f"{self.prog}: {message} (see {self.prog} --help)")
 
     def parse_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: Any = None
+        self, arguments: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        parsed, unknown = self.parse_known_args(args, namespace)
+        parsed, unknown = self.parse_known_args(arguments, namespace)
         if unknown:
             name = unknown[0].partition("=")[0]
             self.error(f"unrecognized arguments: {' '.join(unknown)}{suggestion(name, self._options())}")
         return parsed
 
     def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: Any = None
+        self, arguments: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        words = sys.argv[1:] if args is None else args
+        words = sys.argv[1:] if arguments is None else arguments
         declared = {option.replace("_", "-"): option for option in self._option_string_actions}
 
         def as_declared(word: str) -> str:
