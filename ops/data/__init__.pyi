@@ -17,7 +17,6 @@ from .dataset_config import read_class_names as read_class_names
 from .dataset_config import resolve_dataset as resolve_dataset
 from .dataset_config import with_val_list as with_val_list
 from .loaders import Batch as Batch
-from .loaders import ClipLoader as ClipLoader
 from .loaders import ListBatchSampler as ListBatchSampler
 from .loaders import TrainBatchSampler as TrainBatchSampler
 from .loaders import test_loader as test_loader
