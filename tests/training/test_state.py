@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ops.models.build import build_model
-from ops.models.recognizer import MSN
+from ops.models.recognizer import Recognizer
 from ops.runtime.errors import InputError
 from ops.runtime.precision import grad_scaler
 from ops.settings.config import TrainConfig, config_dict
@@ -41,7 +41,7 @@ OLD_CONFIG = {
 }  # fmt: skip
 
 
-def network(seed: int) -> MSN:
+def network(seed: int) -> Recognizer:
     torch.manual_seed(seed)
     return build_model("resnet10", 8, 2)
 
