@@ -1,103 +1,32 @@
 #!/usr/bin/env python3
-"""Converts a checkpoint of the published reference implementation to this project's form, once for good.
+"""Convert a checkpoint of the published reference implementation to this project's form.
 
     python scripts/convert_checkpoint.py reference.pth.tar converted.pth.tar
 
-The other scripts read the reference's checkpoints as they are; a converted one is smaller and loads without detours.
-Weights get this project's names. A bias in front of a BatchNorm goes into its running mean, and what has no effect is
-left out, so the logits stay the same. The arch, the epoch and the best accuracy are kept where the file has them;
-nothing is made up. The optimiser is left out: its parameters are not those of this project.
+The other scripts read the reference's checkpoints as they are; a converted one is smaller and loads directly. The
+logits stay the same.
 """
 
-import argparse
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
-from ops.checkpoints import (
-    Conversion,
-    compare_keys,
-    convert_reference,
-    is_reference,
-    load_state_dict,
-    read_checkpoint,
-    write_checkpoint,
-)
-from ops.models import ARCHS, build_model
-from ops.runtime import InputError, run_script
-
-KEPT = ("arch", "epoch", "best_prec1")
+from ops.runtime import OneLineParser, run_script
 
 
-def convert(source: Path, target: Path) -> list[str]:
-    """Write the converted checkpoint; returns what was done, line by line."""
-    if target.exists():
-        raise InputError(f"{target}: expected the name of a new file, got one that exists")
-    content = read_checkpoint(source)
-    state = load_state_dict(content, str(source))
-    if not is_reference(state):
-        own = any(name.startswith("backbone.") for name in state)
-        got = "one in this project's form already" if own else f"other weights ({next(iter(state))}, ...)"
-        raise InputError(f"{source}: expected a checkpoint of the published reference, got {got}")
-    conversion = convert_reference(state)
-    kept = {key: _plain(content[key]) for key in KEPT if key in content}
-    _check(source, conversion.state_dict, kept.get("arch"))
-    write_checkpoint({"state_dict": conversion.state_dict, **kept}, target)
-    left_out = sorted(content.keys() - {"state_dict", *KEPT}) if "state_dict" in content else []
-    return [f"{source} -> {target}", *_describe(state, conversion), *_describe_rest(kept, left_out)]
-
-
-def _plain(value: Any) -> Any:
-    """A number that was saved as a tensor, as a number."""
-    return value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
-
-
-def _check(source: Path, weights: Mapping[str, Tensor], arch: object) -> None:
-    """Compare with the network of the arch that the checkpoint names, where it names one."""
-    head = weights.get("head.weight")
-    if head is None:
-        raise InputError(f"{source}: expected a head (new_fc or base_model.fc), got none")
-    if arch not in ARCHS:
-        return
-    with torch.device("meta"):  # shapes alone; they do not depend on the number of segments
-        report = compare_keys(build_model(str(arch), len(head), num_segments=8), weights)
-    if report:
-        raise InputError(f"{source}: expected the weights of a {arch}, as the checkpoint says, got {report}")
-
-
-def _describe(state: Mapping[str, Tensor], conversion: Conversion) -> Iterable[str]:
-    renamed = sum(1 for name in conversion.state_dict if name not in state)
-    classes, features = conversion.state_dict["head.weight"].shape
-    yield f"renamed:    {renamed} parameters and statistics"
-    yield f"folded:     {len(conversion.folded)} biases into the running means of their BatchNorms"
-    yield f"dropped:    {len(conversion.dropped)} without effect: {_some(conversion.dropped)}"
-    yield f"head:       {classes} classes, {features} features"
-
-
-def _describe_rest(kept: Mapping[str, Any], left_out: list[str]) -> Iterable[str]:
-    for key in KEPT:
-        yield f"{key + ':':<11} {kept.get(key, 'not in the file')}"
-    if kept.get("arch") not in ARCHS:
-        yield "check:      names and shapes were not compared with a network, as the arch is not known"
-    yield f"left out:   {', '.join(left_out) or 'nothing'}"
-
-
-def _some(names: tuple[str, ...], most: int = 4) -> str:
-    return (", ".join(names[:most]) + (", ..." if len(names) > most else "")) or "none"
+def parser() -> OneLineParser:
+    made = OneLineParser(description="Convert a checkpoint of the reference implementation of MSN to this project's.")
+    made.add_argument("source", metavar="IN", type=Path, help="checkpoint of the reference implementation (required)")
+    made.add_argument("target", metavar="OUT", type=Path, help="file to write; it must not exist yet (required)")
+    return made
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Converts a checkpoint of the reference implementation of MSN.")
-    parser.add_argument("source", metavar="IN", type=Path, help="checkpoint of the reference")
-    parser.add_argument("target", metavar="OUT", type=Path, help="file to write; must not exist")
-    args = parser.parse_args()
-    print("\n".join(convert(args.source, args.target)))
+    parsed = parser().parse_args()
+    from ops.export import convert  # takes longer to import than to say --help
+
+    print("\n".join(convert(parsed.source, parsed.target)))
 
 
 if __name__ == "__main__":

@@ -1,187 +1,54 @@
 #!/usr/bin/env python3
-"""Renders the synthetic data set `motion`, as videos and as frame folders, with lists in both forms.
+"""Render the synthetic data set `motion`, as videos and as frame folders, with lists for both.
 
     python scripts/render_motion.py --out data/motion
 
-The class of a clip is how something moves; no single frame tells it (motion_scenes.py says why). Clip i of a
-split has class i modulo the number of classes and depends on (seed, split, i) alone, not on the number of
-processes. A run that was interrupted goes on where it stopped; a complete folder is left alone.
+The class of a clip is how something moves; no single frame tells it (ops/motion_set/scenes.py says why). Clip i of a
+split has class i modulo the number of classes and depends on (seed, split, i) alone, not on the number of processes.
+After an interruption the same command continues; a complete folder is left as it is.
 
     OUT/render.json                                   the settings
     OUT/videos/train/00000.mp4                        likewise val
     OUT/frames/train/00000/00001.jpg                  likewise val
     OUT/train_videos.txt  val_videos.txt              videos/train/00000.mp4 LABEL
     OUT/train_frames.txt  val_frames.txt              frames/train/00000 FRAMES LABEL
-    OUT/classes.txt                                   one name a line, label 0 first
+    OUT/classes.txt                                   one name per line, label 0 first
 """
 
-from __future__ import annotations
-
-import io
-import json
 import sys
-import time
-from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-from tqdm import tqdm
-
-from ops.motion_set import SPLITS, Clip, RenderConfig
-from ops.runtime import Failure, InputError, OneLineParser, attempt, run_script, run_tasks, write_atomically
-
-HELP = {
-    "out": "folder of the data set",
-    "classes": "local (8 directions), order (6 sequences of two) or all (14)",
-    "train": "training clips",
-    "val": "validation clips",
-    "frames": "frames a clip",
-    "width": "width in pixels, even",
-    "height": "height in pixels, even",
-    "fps": "frames a second of the videos",
-    "seed": "seed of everything that is random",
-    "jobs": "processes; the clips do not depend on it",
-}
+from ops.runtime import OneLineParser, processors, run_script
 
 
-def list_files(config: RenderConfig) -> dict[str, list[str]]:
-    """Lines of every list file, by file name."""
-    lists = {"classes.txt": list(config.names)}
-    for split in SPLITS:
-        clips = [clip for clip in config.clips if clip.split == split]
-        lists[f"{split}_videos.txt"] = [f"{clip.video} {clip.label}" for clip in clips]
-        lists[f"{split}_frames.txt"] = [f"{clip.folder} {config.frames} {clip.label}" for clip in clips]
-    return lists
+def parser() -> OneLineParser:
+    made = OneLineParser(description="Render the synthetic data set `motion`.")
+    add = made.add_argument
+    add("--out", type=Path, default=Path("data/motion"), metavar="DIR", help="data set folder (default: %(default)s)")
+    add("--classes", default="local", help="local: 8 directions, order: 6 sequences of two, all (default: %(default)s)")
+    add("--train", type=int, default=800, metavar="N", help="number of training clips (default: %(default)s)")
+    add("--val", type=int, default=160, metavar="N", help="number of validation clips (default: %(default)s)")
+    add("--frames", type=int, default=48, metavar="N", help="frames per clip (default: %(default)s)")
+    add("--width", type=int, default=80, metavar="PIXELS", help="width, an even number (default: %(default)s)")
+    add("--height", type=int, default=80, metavar="PIXELS", help="height, an even number (default: %(default)s)")
+    add("--fps", type=int, default=24, metavar="N", help="frames per second of the videos (default: %(default)s)")
+    add("--seed", type=int, default=0, help="seed of everything that is random (default: %(default)s)")
+    add(
+        "-j", "--jobs", type=int, default=processors(), metavar="N", help="worker processes (default: %(default)s here)"
+    )
+    add("--preview", type=Path, metavar="PNG", help="draw a contact sheet and no data set (default: the data set)")
+    return made
 
 
-def read_settings(path: Path) -> dict[str, int | str]:
-    """The settings an earlier run left in its render.json."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected JSON, got {error}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: expected a JSON object, got {found!r}")
-    return found
+def main() -> None:
+    parsed = vars(parser().parse_args())
+    from ops.motion_set import RenderConfig, preview, render  # takes longer to import than to say --help
 
-
-def claim_folder(config: RenderConfig) -> None:
-    """Makes the folder and its render.json, or checks that what is there was made with these settings."""
-    path = config.out / "render.json"
-    if path.exists():
-        found = read_settings(path)
-        for key, value in config.settings().items():
-            if found.get(key) != value:
-                raise InputError(f"{path}: expected {key} {found.get(key)} as rendered there, got {value}")
-        return
-    foreign = [name for name in ("videos", "frames", *list_files(config)) if (config.out / name).exists()]
-    if foreign:
-        raise InputError(f"{config.out}: expected render.json beside {foreign[0]}, got none")
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{config.out}: expected a folder to write to, got {error.strerror}") from None
-    write_text(path, [json.dumps(config.settings(), indent=2)])
-
-
-def write_text(path: Path, lines: Sequence[str]) -> None:
-    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
-
-
-def write_clip(clip: Clip, threads: int) -> None:
-    """Work of a process; more threads do not help a clip."""
-    clip.write()
-
-
-def render_clips(clips: Sequence[Clip], jobs: int) -> None:
-    """Writes the clips with ``jobs`` processes (one: this one), showing progress on a terminal."""
-    here = (attempt(clip, write_clip, 1) for clip in clips)
-    with (
-        tqdm(total=len(clips), unit="clip", disable=None, dynamic_ncols=True) as progress,
-        closing(here if jobs == 1 else run_tasks(clips, write_clip, jobs, timeout=0)) as results,
-    ):
-        for result in results:
-            if isinstance(result, Failure):
-                raise InputError(
-                    f"{clips[0].config.out}: expected to write {result.name}, got {result.reason}; the same command "
-                    f"goes on there"
-                )
-            progress.update()
-
-
-def render(config: RenderConfig) -> str:
-    """Renders what is missing, then writes the lists. Returns one line that says what was done."""
-    started = time.monotonic()
-    claim_folder(config)
-    clips = config.clips
-    missing = [clip for clip in clips if not clip.is_finished()]
-    lists = list_files(config)
-    unlisted = [name for name in lists if not (config.out / name).exists()]
-    if not missing and not unlisted:
-        return f"nothing to render: {config.out} is complete ({len(clips)} clips of {config.frames} frames)"
-    render_clips(missing, min(config.jobs, len(missing)) or 1)
-    for name, lines in lists.items():
-        write_text(config.out / name, lines)
-    kept = f" ({len(clips) - len(missing)} were there)" if len(missing) < len(clips) else ""
-    frames, seconds = len(missing) * config.frames, time.monotonic() - started
-    return f"rendered {len(missing)} clips{kept}, {frames} frames in {seconds:.1f} s: {config.out}"
-
-
-def preview(config: RenderConfig, path: Path) -> str:
-    """Draws a contact sheet: a row a class, eight frames of its first clip. Returns one line."""
-    first = np.linspace(0, config.frames, 4, endpoint=False).astype(int)  # (4,)
-    times = np.minimum(np.stack([first, first + 4], axis=1), config.frames - 1).ravel()  # (8,)
-    font = ImageFont.load_default(13)
-    left, top, gap = 130, 20, 2
-    wide, high = config.width + gap, config.height + gap
-    sheet = Image.new("RGB", (left + wide * len(times), top + high * len(config.names)), "white")
-    pen = ImageDraw.Draw(sheet)
-    for column, number in enumerate(times):
-        pen.text((left + column * wide, 3), f"frame {number + 1}", "black", font)
-    for row, name in enumerate(config.names):
-        pen.text((4, top + row * high + config.height // 2 - 8), name, "black", font)
-        pictures = list(Clip(config, "train", row).pictures())
-        for column, number in enumerate(times):
-            sheet.paste(Image.fromarray(pictures[number]), (left + column * wide, top + row * high))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: expected a place to write to, got {error.strerror}") from None
-    content = io.BytesIO()
-    sheet.save(content, format="png")
-    write_atomically(path, content.getvalue())
-    return f"drew {len(config.names)} classes: {path}"
-
-
-def parse_command_line(arguments: Sequence[str] | None) -> tuple[RenderConfig, Path | None]:
-    """The settings, and where to draw the contact sheet if one is asked for."""
-    parser = OneLineParser(description="Renders the synthetic data set `motion`.", allow_abbrev=False)
-    defaults = RenderConfig()
-    for name, text in HELP.items():
-        flags = ["-j", "--jobs"] if name == "jobs" else [f"--{name}"]
-        default = getattr(defaults, name)
-        kind = Path if name == "out" else type(default)
-        parser.add_argument(*flags, type=kind, default=default, help=f"{text} (default: {default})")
-    parser.add_argument("--preview", type=Path, metavar="PNG", help="draw a contact sheet, and no data set")
-    values = vars(parser.parse_args(arguments))
-    png = values.pop("preview")
-    try:
-        return RenderConfig(**values), png
-    except ValueError as error:
-        raise InputError(str(error)) from None
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    config, png = parse_command_line(arguments)
-    try:
-        print(preview(config, png) if png else render(config))
-    except KeyboardInterrupt:
-        print(f"interrupted: the same command goes on where {config.out} stopped", file=sys.stderr)
-        sys.exit(130)
+    png = parsed.pop("preview")
+    config = RenderConfig(**parsed)
+    print(preview(config, png) if png else render(config))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The sides of scripts/benchmark.py loader and test: reading as the published code does, and as this project does."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -29,10 +29,24 @@ from ops.data import (
 from ops.models import FRAMES_PER_SEGMENT
 from ops.runtime import InputError
 from ops.video import DECODERS, choose_decoder
-from tests.oracle import naive_loader
 
 NUM_CLIPS = 10
 SIZE, FRAMES, RATE = (340, 256), 250, 25  # of the video that is made: ten seconds
+
+
+class LoaderOracle(Protocol):
+    """The published way of loading: offsets of segments, frames of a video or folder, clips and crops of them."""
+
+    train_offsets: Callable[..., Any]
+    test_offsets: Callable[..., Any]
+    clip_frames: Callable[..., Any]
+    video_frames: Callable[..., Any]
+    folder_frames: Callable[..., Any]
+    train_clip: Callable[..., Any]
+    three_crops: Callable[..., Any]
+    to_tensor: Callable[..., Any]
+
+
 Sides = dict[str, Callable[[], Any]]
 Named = tuple[str, str, Sides]  # title, yardstick, sides
 
@@ -101,20 +115,20 @@ def _train_clip(source: VideoSource, segments: int, size: int) -> Callable[[], C
     return work
 
 
-def _bare_batch(path: Path, segments: int) -> Callable[[], Any]:
+def _bare_batch(path: Path, segments: int, oracle: LoaderOracle) -> Callable[[], Any]:
     import decord
 
     draws = np.random.default_rng(0)
 
     def work() -> Any:
         reader = decord.VideoReader(str(path), num_threads=1)
-        offsets = naive_loader.train_offsets(len(reader), segments, draws)
-        return reader.get_batch(naive_loader.clip_frames(offsets, len(reader))).asnumpy()
+        offsets = oracle.train_offsets(len(reader), segments, draws)
+        return reader.get_batch(oracle.clip_frames(offsets, len(reader))).asnumpy()
 
     return work
 
 
-def loader_sides(videos: list[Path] | None, segments: int, size: int) -> Iterator[Named]:
+def loader_sides(videos: Sequence[Path] | None, segments: int, size: int, oracle: LoaderOracle) -> Iterator[Named]:
     """For each video: training clips from the file, then from a folder of its frames."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -127,12 +141,12 @@ def loader_sides(videos: list[Path] | None, segments: int, size: int) -> Iterato
             decoders = _decoders()
 
             def naive_video(path: Path = path, draws: np.random.Generator = draws) -> Any:
-                frames = naive_loader.video_frames(path, lambda n: naive_loader.train_offsets(n, segments, draws))
-                return naive_loader.train_clip(frames, size, draws)
+                frames = oracle.video_frames(path, lambda n: oracle.train_offsets(n, segments, draws))
+                return oracle.train_clip(frames, size, draws)
 
             sides: Sides = {}
             if "decord" in decoders:
-                sides = {"oracle": naive_video, "bare decord get_batch": _bare_batch(path, segments)}
+                sides = {"oracle": naive_video, "bare decord get_batch": _bare_batch(path, segments, oracle)}
             for decoder in decoders:
                 source = VideoSource(spec, [VideoRecord(str(path), None, 0)], decoder)
                 sides[f"loader, {decoder}"] = _train_clip(source, segments, size)
@@ -143,10 +157,8 @@ def loader_sides(videos: list[Path] | None, segments: int, size: int) -> Iterato
             def naive_folder(
                 count: int = count, frames_of: Path = root / f"frames{number}", draws: np.random.Generator = draws
             ) -> Any:
-                frames = naive_loader.folder_frames(
-                    frames_of, count, lambda n: naive_loader.train_offsets(n, segments, draws)
-                )
-                return naive_loader.train_clip(frames, size, draws)
+                frames = oracle.folder_frames(frames_of, count, lambda n: oracle.train_offsets(n, segments, draws))
+                return oracle.train_clip(frames, size, draws)
 
             source = VideoSource(_spec(root, "frames"), [VideoRecord(f"frames{number}", count, 0)], decoders[0])
             sides = {"oracle": naive_folder, "loader": _train_clip(source, segments, size)}
@@ -162,18 +174,18 @@ def _load_views(source: VideoSource, segments: int, size: int, runs: list[tuple[
             raise InputError(str(video))
 
 
-def _naive_views(path: Path, segments: int, size: int) -> None:
+def _naive_views(path: Path, segments: int, size: int, oracle: LoaderOracle) -> None:
     """All views, one run a clip."""
     for clip in range(NUM_CLIPS):
 
         def choose(length: int, clip: int = clip) -> list[int]:
-            return naive_loader.test_offsets(length, segments, clip, NUM_CLIPS)
+            return oracle.test_offsets(length, segments, clip, NUM_CLIPS)
 
-        frames = naive_loader.video_frames(path, choose)
-        naive_loader.three_crops(frames, test_scale(size), test_scale(size))
+        frames = oracle.video_frames(path, choose)
+        oracle.three_crops(frames, test_scale(size), test_scale(size))
 
 
-def many_view_sides(videos: list[Path] | None, segments: int, size: int) -> Iterator[Named]:
+def many_view_sides(videos: Sequence[Path] | None, segments: int, size: int, oracle: LoaderOracle) -> Iterator[Named]:
     """For each video: its 30 views (10 clips x 3 crops) clip by clip, and all at once."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -189,15 +201,15 @@ def many_view_sides(videos: list[Path] | None, segments: int, size: int) -> Iter
                 "one run": partial(_load_views, source, segments, size, [tuple(range(NUM_CLIPS))]),
             }
             if "decord" in _decoders():
-                sides["oracle, ten runs"] = partial(_naive_views, path, segments, size)
+                sides["oracle, ten runs"] = partial(_naive_views, path, segments, size, oracle)
             yield f"30 views of {path.name}", "ten runs", sides
 
 
-def loader_sizes(segments: int, size: int) -> dict[str, int]:
+def loader_sizes(segments: int, size: int, oracle: LoaderOracle) -> dict[str, int]:
     """Bytes of a clip on its way to the device."""
     with tempfile.TemporaryDirectory() as folder:
         make_video(Path(folder) / "made.mp4")
         source = VideoSource(_spec(Path(folder), "videos"), [VideoRecord("made.mp4", None, 0)], _decoders()[0])
         ours = _train_clip(source, segments, size)().pixels
-        naive = naive_loader.to_tensor([Image.new("RGB", (size, size))] * (5 * segments))
+        naive = oracle.to_tensor([Image.new("RGB", (size, size))] * (5 * segments))
         return {"bytes a clip, oracle": naive.nbytes, "bytes a clip, loader": ours.nbytes}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +13,22 @@ from torch.nn import functional as F
 
 from ops.models import build_model, fuse_for_inference, use_channels_last
 from ops.runtime import autocast
-from tests.oracle.msn_oracle import MSNOracle
 
 NUM_CLASSES = 174
 STEPS_FOR_MEMORY = 3
-Settings = tuple[str, int, int, int, str, str | None]  # arch, segments, input size, batch size, device, amp
+NetworkOracle = Callable[..., nn.Module]  # (arch, classes, segments, dropout=...), importable in another process
 Sides = dict[str, Callable[[], Any]]
+
+
+class Settings(NamedTuple):
+    """What both sides of a comparison compute."""
+
+    arch: str
+    segments: int
+    input_size: int
+    batch_size: int
+    device: str
+    amp: str | None
 
 
 def _clips(segments: int, size: int, batch: int, device: str) -> Tensor:
@@ -35,13 +45,13 @@ def _precision(device: str, amp: str | None) -> AbstractContextManager:
     return autocast(torch.device(device), amp)
 
 
-def model_sides(settings: Settings, compiled: bool) -> Sides:
+def model_sides(settings: Settings, compiled: bool, oracle: NetworkOracle) -> Sides:
     """A forward pass of the oracle, of this project's network, and of its folded form that the test scripts use."""
     arch, segments, size, batch, device, amp = settings
     torch.manual_seed(0)
     plain = build_model(arch, NUM_CLASSES, segments).eval()
     networks: dict[str, nn.Module] = {
-        "oracle": MSNOracle(arch, NUM_CLASSES, segments).eval(),
+        "oracle": oracle(arch, NUM_CLASSES, segments).eval(),
         "network": plain,
         "folded": fuse_for_inference(plain),
     }
@@ -63,12 +73,12 @@ def model_sides(settings: Settings, compiled: bool) -> Sides:
     return {name: side(network) for name, network in networks.items()}
 
 
-def _train_side(name: str, settings: Settings) -> Callable[[], None]:
+def _train_side(name: str, settings: Settings, oracle: NetworkOracle) -> Callable[[], None]:
     arch, segments, size, batch, device, amp = settings
     torch.manual_seed(0)
     network: nn.Module
     if name == "oracle":
-        network = MSNOracle(arch, NUM_CLASSES, segments, dropout=0.5)
+        network = oracle(arch, NUM_CLASSES, segments, dropout=0.5)
     else:
         network = build_model(arch, NUM_CLASSES, segments)
     if name in ("channels last", "compiled"):
@@ -95,27 +105,27 @@ def _train_names(compiled: bool) -> tuple[str, ...]:
     return ("oracle", "network", "channels last", *(("compiled",) if compiled else ()))
 
 
-def train_sides(settings: Settings, compiled: bool) -> Sides:
+def train_sides(settings: Settings, compiled: bool, oracle: NetworkOracle) -> Sides:
     """A training step of the oracle and of this project's network; compiled with channels last."""
-    return {name: _train_side(name, settings) for name in _train_names(compiled)}
+    return {name: _train_side(name, settings, oracle) for name in _train_names(compiled)}
 
 
-def peak_memory(settings: Settings, compiled: bool, threads: int) -> dict[str, int]:
+def peak_memory(settings: Settings, compiled: bool, threads: int, oracle: NetworkOracle) -> dict[str, int]:
     """Most memory that each side took for some training steps, in MB: of its GPU, or of its process (Linux only)."""
     context = multiprocessing.get_context("spawn")
     found = {}
     for name in _train_names(compiled):
         with ProcessPoolExecutor(1, mp_context=context) as pool:  # a process of its own: its peak is the side's
-            found[name] = pool.submit(_peak_of, name, settings, threads).result()
+            found[name] = pool.submit(_peak_of, name, settings, threads, oracle).result()
     return found
 
 
-def _peak_of(name: str, settings: Settings, threads: int) -> int:
+def _peak_of(name: str, settings: Settings, threads: int, oracle: NetworkOracle) -> int:
     torch.set_num_threads(threads)
-    step = _train_side(name, settings)
+    step = _train_side(name, settings, oracle)
     for _ in range(STEPS_FOR_MEMORY):
         step()
-    if settings[4] == "cuda":
+    if settings.device == "cuda":
         return torch.cuda.max_memory_allocated() // 2**20
     # Not getrusage, whose maximum a process inherits from the one that started it.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

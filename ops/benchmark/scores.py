@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = Path(__file__).resolve().parents[2] / "pkl_to_results.py"
 CLASSES, CLIPS, CROPS = 400, 10, 3
 
 
@@ -25,7 +25,7 @@ def score_views(num_videos: int) -> dict[str, float]:
                 scores = rng.standard_normal((num_videos, 1, CLASSES), dtype=np.float32)
                 rows = [[row, int(label)] for row, label in zip(scores, labels, strict=True)]
                 Path(folder, f"{clip}_crop{crop}.pkl").write_bytes(pickle.dumps(rows, protocol=4))
-        command = [sys.executable, str(ROOT / "pkl_to_results.py"), "--num_clips", str(CLIPS), "--test_crops",
+        command = [sys.executable, str(SCRIPT), "--num_clips", str(CLIPS), "--test_crops",
                    str(CROPS), "--output_dir", folder]  # fmt: skip
         start = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})

@@ -4,6 +4,7 @@ from .measurement import motion_name as motion_name
 from .metrics import accuracies as accuracies
 from .metrics import score_means as score_means
 from .metrics import score_sums as score_sums
+from .result_means import mean_results as mean_results
 from .results import compute_results as compute_results
 from .results import load_class_names as load_class_names
 from .results import report as report

@@ -1,3 +1,3 @@
-from .clips import SPLITS as SPLITS
-from .clips import Clip as Clip
 from .clips import RenderConfig as RenderConfig
+from .rendering import preview as preview
+from .rendering import render as render

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ops.motion_set.scenes import CLASSES, MINIMUM_SIDE, Scene
+from ops.motion_set.scenes import MINIMUM_SIDE, Scene
+from ops.motion_set.tracks import CLASSES
 from ops.preparation import discard
-from ops.runtime import temporary_path
+from ops.runtime import InputError, temporary_path
 
 FORMAT = 1  # raised when the same settings no longer give the same clips
 SPLITS = ("train", "val")
@@ -22,9 +23,10 @@ SPLITS = ("train", "val")
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """What to render, and where; HELP of render_motion.py says what each setting is.
+    """What to render, and where; render_motion.py --help says what each setting is.
 
-    Raises ValueError for values that cannot be rendered.
+    Raises:
+        InputError: a value cannot be rendered.
     """
 
     out: Path = Path("data/motion")
@@ -40,14 +42,14 @@ class RenderConfig:
 
     def __post_init__(self) -> None:
         if self.classes not in CLASSES:
-            raise ValueError(f"--classes: expected one of {', '.join(CLASSES)}, got {self.classes}")
+            raise InputError(f"--classes: expected one of {', '.join(CLASSES)}, got {self.classes}")
         least = {"train": 1, "val": 1, "frames": 3, "fps": 1, "seed": 0, "jobs": 1}
         for name, smallest in {**least, "width": MINIMUM_SIDE, "height": MINIMUM_SIDE}.items():
             if getattr(self, name) < smallest:
-                raise ValueError(f"--{name}: expected {smallest} or more, got {getattr(self, name)}")
+                raise InputError(f"--{name}: expected {smallest} or more, got {getattr(self, name)}")
         for name in ("width", "height"):
             if getattr(self, name) % 2:
-                raise ValueError(f"--{name}: expected an even number, got {getattr(self, name)}")
+                raise InputError(f"--{name}: expected an even number, got {getattr(self, name)}")
 
     @property
     def names(self) -> tuple[str, ...]:

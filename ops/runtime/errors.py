@@ -58,8 +58,8 @@ def run_script(main: Callable[[], None]) -> None:
             fail(str(error))
         except Stopped:
             sys.exit(EXIT_STOPPED)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+        except KeyboardInterrupt as interruption:
+            print("; ".join(["interrupted", *map(str, interruption.args)]), file=sys.stderr)
             sys.exit(130)
         finally:
             sys.stdout.flush()

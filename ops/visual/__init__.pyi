@@ -1,3 +1,3 @@
-from .contact_sheet import Card as Card
-from .contact_sheet import Sheet as Sheet
-from .contact_sheet import View as View
+from .clip_sheet import SheetOptions as SheetOptions
+from .clip_sheet import show_clips as show_clips
+from .watched_clips import ClipSettings as ClipSettings

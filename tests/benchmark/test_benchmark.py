@@ -120,7 +120,7 @@ class TestBenchmark:
             (("model", "--rounds", "0"), "--rounds"),
             (("loader", "--videos", "nowhere.mp4"), "nowhere.mp4: expected a video file, got nothing there"),
             (("test", "--videos", "text.mp4"), "text.mp4: expected a video"),
-            (("loader", "--json", "nowhere/figures.json"), "expected --json to be a file in a folder there"),
+            (("loader", "--json", "nowhere/figures.json"), "expected --json FILE in an existing folder"),
             (("model", "--device", "cuda"), "expected a GPU for --device cuda, got none"),  # runs see no GPU
         ],
     )

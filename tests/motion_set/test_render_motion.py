@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import signal
 import subprocess
@@ -17,13 +16,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ops.runtime.errors import InputError
+from ops.motion_set import clips as motion_clips
+from ops.motion_set import rendering, scenes
+from ops.motion_set.clips import Clip, RenderConfig
+from ops.motion_set.sprites import LIGHT, Sprite
+from ops.motion_set.tracks import CLASSES, LOCAL, Track, diameter
+from ops.runtime.errors import InputError, run_script
+from scripts import render_motion
 from tests.media import AT_CALL, SCRIPTS
-
-sys.path.insert(0, str(SCRIPTS))
-render_motion = importlib.import_module("render_motion")
-motion_clips = importlib.import_module("ops.motion_set.clips")
-scenes = importlib.import_module("ops.motion_set.scenes")
 
 TINY = ("--train", "9", "--val", "8", "--frames", "5", "--width", "48", "--height", "36")
 LISTS = ("train_videos.txt", "val_videos.txt", "train_frames.txt", "val_frames.txt", "classes.txt")
@@ -40,10 +40,17 @@ def run(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(out, *arguments), capture_output=True, text=True, timeout=120, check=False)
 
 
+def render(arguments: Sequence[str]) -> None:
+    """Runs the command in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["render_motion.py", *arguments])
+        render_motion.main()
+
+
 def refusal(*arguments: str) -> str:
     """The line in which a command is refused."""
     with pytest.raises(InputError) as caught:
-        render_motion.main(arguments)
+        render(arguments)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -108,14 +115,14 @@ class TestFiles:
 
     @pytest.mark.parametrize(("family", "count"), [("local", 8), ("order", 6), ("all", 14)])
     def test_class_names(self, family: str, count: int) -> None:
-        config = render_motion.RenderConfig(classes=family)
+        config = RenderConfig(classes=family)
         assert len(config.names) == len(set(config.names)) == count
-        assert render_motion.list_files(config)["classes.txt"] == list(config.names)
+        assert rendering.list_files(config)["classes.txt"] == list(config.names)
 
     def test_all_is_local_then_order(self) -> None:
-        assert scenes.CLASSES["all"] == scenes.CLASSES["local"] + scenes.CLASSES["order"]
-        assert scenes.CLASSES["local"][:3] == ("left", "right", "up")
-        assert scenes.CLASSES["order"][-1] == "away then towards"
+        assert CLASSES["all"] == CLASSES["local"] + CLASSES["order"]
+        assert CLASSES["local"][:3] == ("left", "right", "up")
+        assert CLASSES["order"][-1] == "away then towards"
 
 
 class TestDeterminism:
@@ -125,7 +132,7 @@ class TestDeterminism:
 
     def test_a_clip_depends_on_seed_split_and_index_only(self) -> None:
         def first_frame(split: str, index: int, **settings: int) -> bytes:
-            clip = render_motion.Clip(render_motion.RenderConfig(**settings), split, index)
+            clip = Clip(RenderConfig(**settings), split, index)
             return bytes(next(clip.pictures()).tobytes())
 
         reference = first_frame("train", 3)
@@ -168,7 +175,7 @@ class TestSecondRun:
 class TestInterruption:
     def test_a_killed_run_is_completed(self, tiny: Path, tmp_path: Path) -> None:
         out, settings = tmp_path / "killed", [*TINY, "--train", "12"]
-        at_the_third = [str(AT_CALL), "motion_clips.write_video:3", "SIGTERM"]
+        at_the_third = [str(AT_CALL), "clips.write_video:3", "SIGTERM"]
         first = [sys.executable, *at_the_third, *command(out, *settings, "-j", "1")[1:]]
         assert subprocess.run(first, capture_output=True, check=False).returncode == -signal.SIGTERM
         finished = {p: p.stat().st_mtime_ns for p in out.glob("videos/*/0*.mp4")}
@@ -176,7 +183,7 @@ class TestInterruption:
         assert not any((out / name).exists() for name in LISTS)
         done = run(out, *settings, "-j", "2")
         assert done.returncode == 0, done.stderr
-        assert "were there" in done.stdout
+        assert "already rendered" in done.stdout
         assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
         clips = {name: content for name, content in tree(tiny).items() if name.endswith((".mp4", ".jpg"))}
         assert clips.items() <= tree(out).items()
@@ -192,12 +199,12 @@ class TestInterruption:
         with monkeypatch.context() as patch:
             patch.setattr(motion_clips, "write_video", interrupted)
             with pytest.raises(SystemExit) as stopped:
-                render_motion.main(arguments)
+                run_script(lambda: render(arguments))
         assert stopped.value.code == 130
         message = capsys.readouterr().err
         assert message.count("\n") == 1
-        assert "goes on where" in message
-        render_motion.main(arguments)
+        assert "run the same command to continue" in message
+        render(arguments)
         assert tree(tmp_path) == tree(tiny)
 
     def test_leftovers_and_gaps_are_repaired(self, tiny: Path, tmp_path: Path) -> None:
@@ -211,14 +218,14 @@ class TestInterruption:
         (out / "frames/val/.00001.tmp/00001.jpg").write_bytes(b"half a picture")
         done = run(out, *TINY, "-j", "1")
         assert done.returncode == 0, done.stderr
-        assert "rendered 2 clips (15 were there), 10 frames" in done.stdout
+        assert "rendered 2 clips (15 clips already rendered), 10 frames" in done.stdout
         assert tree(out) == tree(tiny)
 
     def test_lists_alone_are_restored(self, tiny: Path, tmp_path: Path) -> None:
-        config = render_motion.RenderConfig(out=tmp_path, train=1, val=1, frames=3, width=32, height=32, jobs=1)
-        render_motion.render(config)
+        config = RenderConfig(out=tmp_path, train=1, val=1, frames=3, width=32, height=32, jobs=1)
+        rendering.render(config)
         (tmp_path / "classes.txt").unlink()
-        assert "rendered 0 clips (2 were there)" in render_motion.render(config)
+        assert "rendered 0 clips (2 clips already rendered)" in rendering.render(config)
         assert (tmp_path / "classes.txt").read_text() == (tiny / "classes.txt").read_text()
 
 
@@ -297,7 +304,7 @@ def explanations(picture: Picture) -> Iterator[tuple[str, Picture]]:
 
 def seen_motion(pictures: Sequence[Picture]) -> str:
     """The local class that best turns each of `pictures` (H, W, 3) into the next but one."""
-    totals = dict.fromkeys(scenes.LOCAL, 0.0)
+    totals = dict.fromkeys(LOCAL, 0.0)
     for now, later in zip(pictures[:-2], pictures[2:], strict=True):
         changed = np.abs(now.astype(int) - later).sum(-1) > 45  # (H, W)
         shift = []
@@ -305,7 +312,7 @@ def seen_motion(pictures: Sequence[Picture]) -> str:
             mean = np.angle(np.exp(2j * np.pi * coordinates / side).mean()) / (2 * np.pi)
             shift.append(round(side / 2 - mean * side))
         now, later, changed = (np.roll(plane, shift, (0, 1)) for plane in (now, later, changed))
-        errors = dict.fromkeys(scenes.LOCAL, np.inf)
+        errors = dict.fromkeys(LOCAL, np.inf)
         for name, guess in explanations(now):
             errors[name] = min(errors[name], np.abs(guess.astype(float) - later)[changed].mean())
         for name, error in errors.items():
@@ -319,14 +326,14 @@ class TestLabels:
     def test_local_and_order_classes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """With one object instead of two, whose motion can be estimated by trying all of them."""
         monkeypatch.setattr(scenes, "MOVERS", 1)
-        config = render_motion.RenderConfig(out=tmp_path, classes="all", train=28, val=1, frames=12, jobs=1)
-        render_motion.render(config)
-        opposite = dict(zip(scenes.LOCAL[::2], scenes.LOCAL[1::2], strict=True))
+        config = RenderConfig(out=tmp_path, classes="all", train=28, val=1, frames=12, jobs=1)
+        rendering.render(config)
+        opposite = dict(zip(LOCAL[::2], LOCAL[1::2], strict=True))
         opposite |= {later: first for first, later in opposite.items()}
         hits, parts = 0, 0
         for line in (tmp_path / "train_frames.txt").read_text().splitlines():
             folder, _, label = line.rsplit(" ", 2)
-            expected = scenes.CLASSES["all"][int(label)].split(" then ")
+            expected = CLASSES["all"][int(label)].split(" then ")
             pictures = read_frames(tmp_path / folder)
             halves = (pictures[:6], pictures[6:]) if len(expected) == 2 else (pictures[3:9],)
             for motion, half in zip(expected, halves, strict=True):
@@ -336,12 +343,12 @@ class TestLabels:
         assert parts == 40
         assert hits >= 0.9 * parts
 
-    @pytest.mark.parametrize("name", scenes.CLASSES["all"])
+    @pytest.mark.parametrize("name", CLASSES["all"])
     def test_speed_is_constant_and_visible(self, name: str) -> None:
         least = np.array([1.5 / 96, 1.5 / 72, 0.035, 6 / 360])
         most = np.array([4 / 96, 4 / 72, 0.065, 12 / 360])
         for seed in range(20):
-            states = scenes.Track.draw(np.random.default_rng(seed), 96, 72).states(name, 48)  # (48, 4)
+            states = Track.draw(np.random.default_rng(seed), 96, 72).states(name, 48)  # (48, 4)
             steps = (np.diff(states, axis=0) + 0.5) % 1 - 0.5  # (47, 4)
             moving = np.abs(steps[0]) > 0
             assert moving.sum() == 1
@@ -358,7 +365,7 @@ class TestOneFrameTellsNothing:
         scene = scenes.Scene.draw(np.random.default_rng(4), 96, 72)
         here = [track.states("left", 12)[frame] for _, track in scene.movers]
         pictures = []
-        for name in scenes.CLASSES["all"]:
+        for name in CLASSES["all"]:
             movers = []
             for (sprite, track), place in zip(scene.movers, here, strict=True):
                 travelled = track.states(name, 12)[frame] - track.start
@@ -372,9 +379,9 @@ class TestOneFrameTellsNothing:
         """Over many clips, every degree of freedom is uniform on its circle, and every pair independent."""
         clips = 1000
         frames = (0, 11, 24, 47)
-        for label, name in enumerate(scenes.CLASSES["all"]):
+        for label, name in enumerate(CLASSES["all"]):
             rng = np.random.default_rng((7, label))
-            tracks = [scenes.Track.draw(rng, 96, 72) for _ in range(clips)]
+            tracks = [Track.draw(rng, 96, 72) for _ in range(clips)]
             states = np.stack([track.states(name, 48)[list(frames)] for track in tracks])  # (clips, 4, 4)
             for i in range(4):
                 for j in range(i + 1):
@@ -383,14 +390,14 @@ class TestOneFrameTellsNothing:
                         assert (resultant < 4 / np.sqrt(clips)).all(), (name, i, j)
 
     def test_objects_are_large_and_wrap_rarely(self) -> None:
-        assert scenes.diameter(0.0, 72) >= 0.25 * 72
-        assert scenes.diameter(1.0, 72) <= 72
+        assert diameter(0.0, 72) >= 0.25 * 72
+        assert diameter(1.0, 72) <= 72
         for seed in range(50):
-            states = scenes.Track.draw(np.random.default_rng(seed), 96, 72).states("towards", 48)
+            states = Track.draw(np.random.default_rng(seed), 96, 72).states("towards", 48)
             assert (np.diff(states[:, 2]) < 0).sum() <= 3
 
     def test_objects_cross_the_border_onto_the_other_side(self) -> None:
-        sprite = scenes.Sprite.draw(np.random.default_rng(2), 120, np.zeros(3), scenes.LIGHT)
+        sprite = Sprite.draw(np.random.default_rng(2), 120, np.zeros(3), LIGHT)
         inside, across = np.zeros((72, 96, 3), np.float32), np.zeros((72, 96, 3), np.float32)
         sprite.draw_on(inside, 48.3, 36.6, 50, 1.0)
         sprite.draw_on(across, 0.3, 72.6, 50, 1.0)

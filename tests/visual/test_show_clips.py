@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -16,11 +15,11 @@ from ops.data.sampling import FrameSampler
 from ops.data.transforms import TestTransform, TrainTransform, draw_train_crop
 from ops.data.video_list import read_list
 from ops.runtime.errors import InputError
+from ops.visual import contact_sheet
+from ops.visual.watched_clips import Clips, ClipSettings
+from scripts import show_clips
 from tests import media
 from tests.clip_files import make_spec, write_folder
-
-show_clips = importlib.import_module("show_clips")
-clip_sheet = importlib.import_module("ops.visual.contact_sheet")
 
 SIZE = (80, 56)  # width, height
 T, PIXELS = 3, 32
@@ -40,14 +39,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings_of(**changes: object) -> object:
     values = {"num_segments": T, "input_size": PIXELS, "dense_sample": False, "seed": 0, "epoch": 1, "test_crops": 1,
               "full_res": False}  # fmt: skip
-    return show_clips.ClipSettings(**values | changes)
+    return ClipSettings(**values | changes)
 
 
 def clips_of(folder: Path, **changes: object) -> tuple[DatasetSpec, VideoSource, object]:
     names = ("to the left", "to the right", "up")
     spec = make_spec(folder, "frames", 3, class_names=names)
     source = VideoSource(spec, read_list(spec.train_list, spec), "pyav")
-    return spec, source, show_clips.Clips(spec, source, settings_of(**changes))
+    return spec, source, Clips(spec, source, settings_of(**changes))
 
 
 class TestCards:
@@ -92,7 +91,7 @@ class TestCards:
         (tmp_path / "train.txt").write_text("gone 20 0\n")
         source = VideoSource(spec, read_list(spec.train_list, spec), "pyav")
         with pytest.raises(InputError, match="gone"):
-            show_clips.Clips(spec, source, settings_of()).card(0)
+            Clips(spec, source, settings_of()).card(0)
 
 
 class TestSheet:
@@ -107,20 +106,20 @@ class TestSheet:
         monkeypatch.chdir(tmp_path)
         sheet = np.asarray(self.run(monkeypatch, folder, "--videos", "3", "1", "--seed", "5", "--out", "a.png"))
         _, _, clips = clips_of(folder, seed=5)
-        left = clip_sheet.MARGIN + clip_sheet.OVERVIEW
-        top = clip_sheet.MARGIN + 34
+        left = contact_sheet.MARGIN + contact_sheet.OVERVIEW
+        top = contact_sheet.MARGIN + 34
         for video in (2, 0):
             card, start = clips.card(video), left
             for view in card.views:
-                start += clip_sheet.BETWEEN + clip_sheet.ROW_LABEL
+                start += contact_sheet.BETWEEN + contact_sheet.ROW_LABEL
                 for row, pictures in enumerate(view.pixels):
                     for column, picture in enumerate(pictures):
-                        y = top + clip_sheet.HEAD + row * (PIXELS + clip_sheet.GAP)
-                        x = start + column * (PIXELS + clip_sheet.GAP)
+                        y = top + contact_sheet.HEAD + row * (PIXELS + contact_sheet.GAP)
+                        x = start + column * (PIXELS + contact_sheet.GAP)
                         assert np.array_equal(sheet[y : y + PIXELS, x : x + PIXELS], picture)
-                start += 5 * (PIXELS + clip_sheet.GAP) - clip_sheet.GAP
-            height = clip_sheet.HEAD + round(176 * 56 / 80) + clip_sheet.LINE * 4  # taller than three rows
-            top += height + clip_sheet.MARGIN
+                start += 5 * (PIXELS + contact_sheet.GAP) - contact_sheet.GAP
+            height = contact_sheet.HEAD + round(176 * 56 / 80) + contact_sheet.LINE * 4  # taller than three rows
+            top += height + contact_sheet.MARGIN
         assert len(sheet) == top
 
     def test_the_seed_decides(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,15 @@
 """scripts/convert_checkpoint.py, run as its users run it where that matters."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 from torch import nn
 
 from ops.checkpoints.file import load_weights, read_checkpoint
+from ops.export.conversion import convert
 from ops.models.build import build_model
 from ops.runtime.errors import InputError
 from tests.golden_weights import fill
@@ -23,14 +22,6 @@ CLASSES, SEGMENTS = 7, 2
 def _run(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), str(source), str(target)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=source.parent)
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("convert_checkpoint", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +78,7 @@ class TestConvertCheckpoint:
         assert said["renamed"].startswith(f"{948 - biases - 10} parameters")
         assert said["head"] == "7 classes, 2048 features"
         assert (said["arch"], said["epoch"], said["best_prec1"]) == ("resnet50", "51", "47.5")
-        assert said["left out"] == "optimizer"
+        assert said["not kept"] == "optimizer"
 
     def test_refuses_to_overwrite(self, reference, tmp_path):
         target = tmp_path / "mine.pth"
@@ -97,33 +88,33 @@ class TestConvertCheckpoint:
         assert run.stderr == f"error: {target}: expected the name of a new file, got one that exists\n"
         assert target.read_text() == "mine"
 
-    def test_refuses_what_is_converted_already(self, script, converted, tmp_path):
+    def test_refuses_what_is_converted_already(self, converted, tmp_path):
         with pytest.raises(InputError, match=r"converted\.pth\.tar: .*got one in this project's form already"):
-            script.convert(converted[0], tmp_path / "again.pth")
+            convert(converted[0], tmp_path / "again.pth")
         assert not list(tmp_path.iterdir())
 
-    def test_refuses_other_weights(self, script, tmp_path):
+    def test_refuses_other_weights(self, tmp_path):
         source = tmp_path / "other.pth"
         torch.save(nn.Linear(3, 3).state_dict(), source)
         with pytest.raises(InputError, match=r"of the published reference, got other weights \(weight, \.\.\.\)"):
-            script.convert(source, tmp_path / "out.pth")
+            convert(source, tmp_path / "out.pth")
         assert list(tmp_path.iterdir()) == [source]
 
-    def test_refuses_weights_of_another_arch_than_the_file_says(self, script, tmp_path):
+    def test_refuses_weights_of_another_arch_than_the_file_says(self, tmp_path):
         source = tmp_path / "liar.pth"
         state = fill(MSNOracle("resnet14", CLASSES, SEGMENTS)).state_dict()
         torch.save({"arch": "resnet50", "state_dict": state}, source)
         with pytest.raises(InputError, match=r"weights of a resnet50, as the checkpoint says, got .* missing"):
-            script.convert(source, tmp_path / "out.pth")
+            convert(source, tmp_path / "out.pth")
         assert list(tmp_path.iterdir()) == [source]
 
-    def test_refuses_weights_without_a_head(self, script, tmp_path):
+    def test_refuses_weights_without_a_head(self, tmp_path):
         torch.save({"base_model.conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "in.pth")
         with pytest.raises(InputError, match=r"expected a head \(new_fc or base_model\.fc\), got none"):
-            script.convert(tmp_path / "in.pth", tmp_path / "out.pth")
+            convert(tmp_path / "in.pth", tmp_path / "out.pth")
 
-    def test_bare_weights_of_an_unknown_arch_convert_too(self, script, tmp_path):
+    def test_bare_weights_of_an_unknown_arch_convert_too(self, tmp_path):
         torch.save(fill(MSNOracle("resnet14", CLASSES, SEGMENTS)).state_dict(), tmp_path / "bare.pth")
-        said = script.convert(tmp_path / "bare.pth", tmp_path / "out.pth")
-        assert "arch:       not in the file" in said and "left out:   nothing" in said
+        said = convert(tmp_path / "bare.pth", tmp_path / "out.pth")
+        assert "arch:       not in the file" in said and "not kept:   nothing" in said
         assert set(read_checkpoint(tmp_path / "out.pth")) == {"state_dict"}

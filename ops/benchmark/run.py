@@ -1,0 +1,106 @@
+"""What scripts/benchmark.py does: the comparisons of a mode, printed and written as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ops.benchmark.comparison import Comparison, alternate, machine
+from ops.benchmark.loading import LoaderOracle, loader_sides, loader_sizes, many_view_sides
+from ops.benchmark.network import NetworkOracle, Settings, model_sides, peak_memory, train_sides
+from ops.benchmark.scores import score_views
+from ops.runtime import InputError, require, write_atomically
+from ops.video import VideoError, open_video
+
+
+@dataclass(frozen=True)
+class Oracles:
+    """The plain restatements that this project is measured against."""
+
+    network: NetworkOracle
+    loader: LoaderOracle
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What is measured; benchmark.py --help says what each option is."""
+
+    what: str
+    arch: str
+    segments: int
+    input_size: int
+    batch_size: int
+    rounds: int
+    threads: int
+    device: str
+    amp: str | None
+    compile: bool
+    videos: Sequence[Path] | None
+    num_videos: int
+    json: Path | None
+
+    def __post_init__(self) -> None:
+        require(self.rounds >= 1, "--rounds of at least 1", self.rounds)
+        require(self.segments >= 2, "--segments of at least 2", self.segments)
+        if self.json is not None:
+            can_be_written = self.json.parent.is_dir() and not self.json.is_dir()
+            require(can_be_written, "--json FILE in an existing folder", self.json)
+        for path in self.videos or ():
+            try:
+                open_video(path, "pyav")
+            except VideoError as error:
+                raise InputError(str(error)) from None
+
+
+def run_benchmark(options: BenchmarkOptions, oracles: Oracles) -> None:
+    """Measure, print tables, and write them where the options say."""
+    comparisons, extra = measure(options, oracles)
+    for comparison in comparisons:
+        print(comparison.table(), end="\n\n")
+    for name, value in extra.items():
+        print(f"{name}: {value}")
+    if options.json is not None:
+        threads = options.threads if options.what in ("model", "train") else 1
+        figures = {"machine": machine(threads, options.device), "comparisons": [c.summary() for c in comparisons]}
+        write_atomically(options.json, (json.dumps(figures | extra, indent=1) + "\n").encode())
+
+
+def measure(options: BenchmarkOptions, oracles: Oracles) -> tuple[list[Comparison], dict[str, Any]]:
+    """The comparisons of a mode, and what else it finds."""
+    if options.what in ("model", "train"):
+        return measure_network(options, oracles.network)
+    torch.set_num_threads(1)
+    if options.what == "scores":
+        return [], score_views(options.num_videos)
+    compared = loader_sides if options.what == "loader" else many_view_sides
+    comparisons = [
+        alternate(Comparison(title, yardstick, "CPU seconds"), sides, options.rounds, time.process_time)
+        for title, yardstick, sides in compared(options.videos, options.segments, options.input_size, oracles.loader)
+    ]
+    loads = options.what == "loader"
+    return comparisons, loader_sizes(options.segments, options.input_size, oracles.loader) if loads else {}
+
+
+def measure_network(options: BenchmarkOptions, oracle: NetworkOracle) -> tuple[list[Comparison], dict[str, Any]]:
+    """A forward pass, or a training step and its peak memory."""
+    require(options.device == "cpu" or torch.cuda.is_available(), "a GPU for --device cuda", "none")
+    torch.set_num_threads(options.threads)
+    what = "forward pass in evaluation mode" if options.what == "model" else "training step"
+    size = f"{options.batch_size} x {options.segments} segments, {options.input_size} px"
+    settings = Settings(
+        options.arch, options.segments, options.input_size, options.batch_size, options.device, options.amp
+    )
+    sides = (model_sides if options.what == "model" else train_sides)(settings, options.compile, oracle)
+    empty = Comparison(f"{what}, {options.arch}, {size}", "oracle", "seconds")
+    comparison = alternate(empty, sides, options.rounds, time.perf_counter)
+    sides.clear()  # their memory is what the next ones need
+    torch.cuda.empty_cache()
+    if options.what == "model":
+        return [comparison], {}
+    return [comparison], {"peak_memory_mb": peak_memory(settings, options.compile, options.threads, oracle)}

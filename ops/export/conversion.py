@@ -1,0 +1,84 @@
+"""A checkpoint of the published reference implementation in this project's form.
+
+Weights get this project's names. A bias in front of a BatchNorm goes into its running mean, and what has no effect is
+dropped, so the logits stay the same. The arch, the epoch and the best accuracy are kept where the file has them;
+nothing is made up. The optimiser is not kept: its parameters are not those of this project.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ops.checkpoints import (
+    Conversion,
+    compare_keys,
+    convert_reference,
+    is_reference,
+    load_state_dict,
+    read_checkpoint,
+    write_checkpoint,
+)
+from ops.models import ARCHS, build_model
+from ops.runtime import InputError
+
+KEPT = ("arch", "epoch", "best_prec1")
+
+
+def convert(source: Path, target: Path) -> list[str]:
+    """Write the converted checkpoint; returns what was done, line by line."""
+    if target.exists():
+        raise InputError(f"{target}: expected the name of a new file, got one that exists")
+    content = read_checkpoint(source)
+    state = load_state_dict(content, str(source))
+    if not is_reference(state):
+        own = any(name.startswith("backbone.") for name in state)
+        got = "one in this project's form already" if own else f"other weights ({next(iter(state))}, ...)"
+        raise InputError(f"{source}: expected a checkpoint of the published reference, got {got}")
+    conversion = convert_reference(state)
+    kept = {key: _plain(content[key]) for key in KEPT if key in content}
+    _check(source, conversion.state_dict, kept.get("arch"))
+    write_checkpoint({"state_dict": conversion.state_dict, **kept}, target)
+    others = sorted(content.keys() - {"state_dict", *KEPT}) if "state_dict" in content else []
+    return [f"{source} -> {target}", *_describe(state, conversion), *_describe_rest(kept, others)]
+
+
+def _plain(value: Any) -> Any:
+    """A number that was saved as a tensor, as a number."""
+    return value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
+
+
+def _check(source: Path, weights: Mapping[str, Tensor], arch: object) -> None:
+    """Compare with the network of the arch that the checkpoint names, where it names one."""
+    head = weights.get("head.weight")
+    if head is None:
+        raise InputError(f"{source}: expected a head (new_fc or base_model.fc), got none")
+    if arch not in ARCHS:
+        return
+    with torch.device("meta"):  # shapes alone; they do not depend on the number of segments
+        report = compare_keys(build_model(str(arch), len(head), num_segments=8), weights)
+    if report:
+        raise InputError(f"{source}: expected the weights of a {arch}, as the checkpoint says, got {report}")
+
+
+def _describe(state: Mapping[str, Tensor], conversion: Conversion) -> Iterable[str]:
+    renamed = sum(1 for name in conversion.state_dict if name not in state)
+    classes, features = conversion.state_dict["head.weight"].shape
+    yield f"renamed:    {renamed} parameters and statistics"
+    yield f"folded:     {len(conversion.folded)} biases into the running means of their BatchNorms"
+    yield f"dropped:    {len(conversion.dropped)} without effect: {_some(conversion.dropped)}"
+    yield f"head:       {classes} classes, {features} features"
+
+
+def _describe_rest(kept: Mapping[str, Any], others: list[str]) -> Iterable[str]:
+    for key in KEPT:
+        yield f"{key + ':':<11} {kept.get(key, 'not in the file')}"
+    if kept.get("arch") not in ARCHS:
+        yield "check:      names and shapes were not compared with a network, as the arch is not known"
+    yield f"not kept:   {', '.join(others) or 'nothing'}"
+
+
+def _some(names: tuple[str, ...], most: int = 4) -> str:
+    return (", ".join(names[:most]) + (", ..." if len(names) > most else "")) or "none"
