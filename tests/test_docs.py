@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.commands import REPOSITORY
+from tests.pages import PAGES, README, commands, page_id
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "tests/golden/README.md"]
 FOLDERS = ("ops", "scripts", "tests", "docs", "recipes", ".ci")
 FILE_ENDINGS = (".py", ".sh", ".md", ".args")
 NAMES = {path.name for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*")}
@@ -42,13 +42,6 @@ def without_blocks(text: str) -> str:
 def quoted(text: str) -> list[str]:
     """What stands in backticks in a page's prose."""
     return re.findall(r"`([^`\n]+)`", without_blocks(text))
-
-
-def commands(text: str) -> list[list[str]]:
-    """Command lines of a page's shell blocks, as words."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
 def anchors(text: str) -> set[str]:
@@ -85,10 +78,10 @@ def options_of() -> dict[str, set[str]]:
 
 
 def test_readme_is_short() -> None:
-    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 200
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 class TestPage:
     def test_links_lead_somewhere(self, page: Path) -> None:
         text = page.read_text(encoding="utf-8")
