@@ -14,8 +14,6 @@ from tests.pages import PAGES, README, commands, page_id
 
 FOLDERS = ("ops", "scripts", "tests", "docs", "recipes", ".ci")
 FILE_ENDINGS = (".py", ".sh", ".md", ".args")
-NAMES = {path.name for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*")}
-NAMES |= {path.name for path in REPOSITORY.iterdir()}
 # Scripts whose options are said by --help, and by that of each of their subcommands.
 SCRIPTS = [*REPOSITORY.glob("*.py"), *sorted((REPOSITORY / "scripts").glob("*.py"))]
 SUBCOMMANDS = {"make_lists.py": ("something", "ucf101", "folders")}
@@ -60,6 +58,15 @@ def repository_paths(text: str) -> Iterator[str]:
                 yield word
 
 
+def is_there(word: str) -> bool:
+    """Whether a path, one from tests/ on or a file's bare name exists, and has the test class behind ``::``."""
+    path, _, test = word.partition("::")
+    found = [file for base in ("", "tests/") for file in REPOSITORY.glob(base + path.rstrip("/"))]
+    if "/" not in path:
+        found += [file for folder in FOLDERS for file in (REPOSITORY / folder).rglob(path)]
+    return any(f"class {test}" in file.read_text(encoding="utf-8") if test else True for file in found)
+
+
 def options(words: str) -> set[str]:
     return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", words))
 
@@ -94,15 +101,7 @@ class TestPage:
             assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), target
 
     def test_files_exist(self, page: Path) -> None:
-        missing = []
-        for word in repository_paths(page.read_text(encoding="utf-8")):
-            path, _, test = word.partition("::")
-            if "/" in path:
-                files = list(REPOSITORY.glob(path.rstrip("/")))
-            else:
-                files = list((REPOSITORY / "tests").rglob(path)) if test else [Path(path)] if path in NAMES else []
-            if not files or (test and f"class {test}" not in files[0].read_text(encoding="utf-8")):
-                missing.append(word)
+        missing = [word for word in repository_paths(page.read_text(encoding="utf-8")) if not is_there(word)]
         assert missing == []
 
     def test_options_exist(self, page: Path, options_of: dict[str, set[str]]) -> None:
@@ -123,3 +122,5 @@ def test_finds_what_is_wrong() -> None:
     assert options(" ".join(quoted(text))) == {"--b", "--nothing"}
     assert commands(text) == [["python", "scripts/none.py", "--nothing_else"]]
     assert anchors(text) == {"a---b-c"}
+    assert is_there("tests/test_docs.py") and is_there("test_docs.py::TestPage") and is_there("scripts/*.py")
+    assert not is_there("ops/nothing.py") and not is_there("test_docs.py::TestNothing")
