@@ -98,7 +98,7 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 def _join(device: torch.device) -> FailureWatch:
     global _host_group
-    address = launcher.check_address()
+    address = launcher.address()
     backend, device_id = ("nccl", device) if device.type == "cuda" else ("gloo", None)
     try:
         store, own_rank, size = next(dist.rendezvous("env://", launcher.rank(), launcher.world_size()))

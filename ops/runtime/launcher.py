@@ -39,7 +39,7 @@ def is_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def check_address() -> str:
+def address() -> str:
     """Where the processes of a run meet, ``host:port``.
 
     Raises:
