@@ -111,7 +111,7 @@ def _join(device: torch.device) -> FailureWatch:
         _host_group = dist.new_group(timeout=PATIENCE, backend="gloo")
     except dist.DistError as error:
         raise InputError(f"{address}: expected to meet the other processes there, got {_first_line(error)}") from None
-    return FailureWatch(dist.PrefixStore("failure", store.clone()), size)
+    return FailureWatch(dist.PrefixStore("failure", store.clone()), own_rank, size)
 
 
 def _leave(watch: FailureWatch) -> None:
@@ -128,12 +128,12 @@ def _end_all(watch: FailureWatch, error: Exception) -> NoReturn:
     lost = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
     if lost:  # a process was killed
         error = InputError(f"another process of this run has ended ({_first_line(error)})")
-    if watch.is_first():
-        if isinstance(error, InputError):
-            report(str(error))
-        else:
-            traceback.print_exception(error)
-        watch.wait_for_others()
+    first = watch.is_first()
+    if first and isinstance(error, InputError):
+        report(str(error))
+    elif first:
+        traceback.print_exception(error)
+    watch.leave(said=first)
     sys.exit(EXIT_BAD_INPUT if isinstance(error, InputError) else 1)
 
 

@@ -10,25 +10,27 @@ import multiprocessing
 import os
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from ops.runtime.errors import EXIT_BAD_INPUT
 
-_FAILED, _ENDED = "failed", "ended"  # how many processes did
+_FAILED, _LEFT = "failed", "left"  # how many processes have
 LOOK_SECONDS = 0.5
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 5.0
 
 
 class FailureWatch:
     """Ends this process when another one has failed.
 
     Args:
-        store: of torch.distributed, with keys of its own.
+        store: of torch.distributed, with keys of its own. The first process may be the one that keeps it.
+        rank: of this process.
         processes: how many there are.
     """
 
-    def __init__(self, store: Any, processes: int) -> None:
+    def __init__(self, store: Any, rank: int, processes: int) -> None:
         self._store = store
+        self._rank = rank
         self._processes = processes
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -44,32 +46,43 @@ class FailureWatch:
         while not self._done.wait(LOOK_SECONDS):
             try:
                 if self._store.check([_FAILED]):
-                    self._end()
+                    self._end_without_a_word()
             except RuntimeError:  # the process that keeps the store has ended
                 return
 
-    def _end(self) -> None:
+    def _end_without_a_word(self) -> NoReturn:
         """At once: the main thread may wait for a process that is no more."""
         for child in multiprocessing.active_children():
             child.terminate()
-        self._store.add(_ENDED, 1)
+        self._leave()
         os._exit(EXIT_BAD_INPUT)
 
     def is_first(self) -> bool:
         """Note that this process has failed; whether it is the first, which says why."""
         try:
-            first = self._store.add(_FAILED, 1) == 1
-            if not first:
-                self._store.add(_ENDED, 1)
+            return self._store.add(_FAILED, 1) == 1
         except RuntimeError:
             return True
-        return first
 
-    def wait_for_others(self) -> None:
-        """Until all others have ended, which need this process until then, or a while is over."""
+    def leave(self, said: bool) -> None:
+        """Before this process ends: the one that has said why waits until all others have left."""
+        if said:
+            self._wait_for(self._processes - 1)
+        self._leave()
+
+    def _leave(self) -> None:
+        try:
+            self._store.add(_LEFT, 1)
+        except RuntimeError:
+            return
+        if self._rank == 0:
+            self._wait_for(self._processes)
+
+    def _wait_for(self, count: int) -> None:
+        """Until so many processes have left, or a while is over."""
         deadline = time.monotonic() + WAIT_SECONDS
         try:
-            while self._store.add(_ENDED, 0) < self._processes - 1 and time.monotonic() < deadline:
+            while self._store.add(_LEFT, 0) < count and time.monotonic() < deadline:
                 time.sleep(LOOK_SECONDS / 10)
         except RuntimeError:
             return
