@@ -3,13 +3,18 @@
 python pkl_to_results.py --num_clips 10 --test_crops 3 --output_dir results
 """
 
-from ops.evaluation import compute_results, load_class_names, report, write_results
+import sys
+
 from ops.runtime import run_script
 from ops.settings import parse_results
 
 
 def main() -> None:
     config = parse_results()
+    if sys.stderr.isatty():
+        print(config.headline(), file=sys.stderr)
+    from ops.evaluation import compute_results, load_class_names, report, write_results  # slow to import
+
     results = compute_results(config)
     names = load_class_names(config, len(results.per_class))
     print(report(results, names, config.per_class))

@@ -20,7 +20,7 @@ SUBCOMMANDS = {"make_lists.py": ("something", "ucf101", "folders")}
 OF_OTHER_PROGRAMS = {
     "--nproc_per_node", "--master_port", "--max-restarts", "--standalone", "--logdir", "--quiet",
 }  # fmt: skip
-OF_THE_PUBLISHED_CODE = {"--crop_fusion_type", "--img_feature_dim"}
+OF_THE_PUBLISHED_CODE = {"--crop_fusion_type", "--img_feature_dim", "--lr_type"}
 PRINT_ALL_HELP = """
 import contextlib, io, runpy, sys
 for command in sys.argv[1:]:
@@ -51,7 +51,7 @@ def anchors(text: str) -> set[str]:
 def repository_paths(text: str) -> Iterator[str]:
     """Words of a page that look like a file, a folder or a test of the repository."""
     words = [word for line in (*quoted(text), *map(shlex.join, commands(text))) for word in line.split()]
-    for word in words:
+    for word in (word.removeprefix("@") for word in words):  # @FILE: options that stand in a file
         if not re.search(r"[<>{}=$]", word):
             path = word.partition("::")[0]
             if (path.split("/")[0] in FOLDERS and "/" in path) or path.endswith(FILE_ENDINGS):

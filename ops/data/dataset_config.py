@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from ops.data.dataset_options import BUILT_IN, DEFAULT_TEMPLATE, STORAGES, DatasetOptions
 from ops.data.mirror_labels import mirror_labels_of_names
 from ops.runtime import InputError
 
@@ -23,11 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-STORAGES = ("frames", "videos")
-DEFAULT_TEMPLATE = "{:05d}.jpg"
 MAX_CLASSES = 10**6
-# Left-right pairs of Something-Something's alphabetical ids, for lists that come without class names.
-SOMETHING_MIRROR_PAIRS = ((86, 87), (93, 94), (166, 167))
 
 
 @dataclass(frozen=True)
@@ -92,47 +89,6 @@ def check_template(template: str) -> None:
         raise InputError(f"expected an image template like {DEFAULT_TEMPLATE}, got {template!r} (no number in it)")
 
 
-@dataclass(frozen=True)
-class _BuiltIn:
-    storages: tuple[str, ...]  # the first is the default
-    num_classes: int
-    train_list: str = "train.txt"
-    val_list: str = "val.txt"
-    mirror_pairs: tuple[tuple[int, int], ...] = ()
-    splits: int = 0
-
-
-BUILT_IN: dict[str, _BuiltIn] = {
-    "something": _BuiltIn(("frames",), 174, mirror_pairs=SOMETHING_MIRROR_PAIRS),
-    "somethingv2": _BuiltIn(("frames",), 174, mirror_pairs=SOMETHING_MIRROR_PAIRS),
-    "kinetics": _BuiltIn(("videos",), 400),
-    "ucf101": _BuiltIn(
-        ("videos", "frames"), 101, "train_{storage}_split{split}.txt", "val_{storage}_split{split}.txt", splits=3
-    ),
-    "hmdb51": _BuiltIn(
-        ("videos", "frames"), 51, "train_{storage}_split{split}.txt", "val_{storage}_split{split}.txt", splits=3
-    ),
-    "jester": _BuiltIn(("frames",), 27),
-    "motion": _BuiltIn(("videos", "frames"), 8, "train_{storage}.txt", "val_{storage}.txt"),
-}
-
-
-@dataclass(frozen=True)
-class DatasetOptions:
-    """What the command line says of the data set; None where it says nothing."""
-
-    name: str
-    root_path: str | None = None
-    train_list: str | None = None
-    val_list: str | None = None
-    num_class: int | None = None
-    class_names: str | None = None
-    image_tmpl: str | None = None
-    storage: str | None = None
-    split: int | None = None
-    dataset_config: str | None = None
-
-
 _TOML_KEYS: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "root": str,
@@ -150,10 +106,11 @@ def resolve_dataset(options: DatasetOptions) -> DatasetSpec:
     """The data set that the options mean; InputError where something is missing or contradicts itself."""
     explicit: dict[str, Any] = {}
     if options.dataset_config is not None:
-        explicit |= _toml_fields(Path(options.dataset_config), options.name)
+        explicit |= _toml_fields(Path(options.dataset_config))
+    described = explicit.pop("name", options.name)  # the name on the command line is that of the run
     explicit |= _command_line_fields(options)
-    built_in = _built_in_fields(options, explicit.get("storage"))
-    found = built_in | explicit
+    built_in = _built_in_fields(replace(options, name=described), explicit.get("storage"))
+    found = built_in | explicit | {"name": options.name}
     if "root" in found:
         root = Path(found["root"])
         for key in ("train_list", "val_list"):
@@ -234,7 +191,7 @@ def configured_name(path: Path) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _toml_fields(path: Path, name: str) -> dict[str, Any]:
+def _toml_fields(path: Path) -> dict[str, Any]:
     """Fields that a TOML file gives; its relative paths are relative to its folder."""
     table = dict(_load_toml(path))
     for key, value in table.items():
@@ -244,8 +201,6 @@ def _toml_fields(path: Path, name: str) -> dict[str, Any]:
         if not isinstance(value, kind) or isinstance(value, bool):
             wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
             raise InputError(f"{path}: expected {key} to be {wanted}, got {value!r}")
-    if table.setdefault("name", name) != name:
-        raise InputError(f"{path}: expected the data set {name!r} of the command line, got name = {table['name']!r}")
     folder = path.parent
     for key in ("root", "train_list", "val_list"):
         if key in table:

@@ -9,4 +9,4 @@ from .results import compute_results as compute_results
 from .results import load_class_names as load_class_names
 from .results import report as report
 from .results import write_results as write_results
-from .testing import score_views as score_views
+from .script import run_test_script as run_test_script

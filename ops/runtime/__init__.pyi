@@ -1,4 +1,5 @@
 from . import distributed as distributed
+from . import launcher as launcher
 from .atomic_file import move_into_place as move_into_place
 from .atomic_file import temporary_path as temporary_path
 from .atomic_file import write_atomically as write_atomically
@@ -22,6 +23,19 @@ from .interruption import shield_worker as shield_worker
 from .logger import get_logger as get_logger
 from .logger import setup_logger as setup_logger
 from .logger import show_bars as show_bars
+from .options.declaration import CommaList as CommaList
+from .options.declaration import Settings as Settings
+from .options.declaration import above as above
+from .options.declaration import add_options as add_options
+from .options.declaration import at_least as at_least
+from .options.declaration import declared as declared
+from .options.declaration import from_to as from_to
+from .options.declaration import from_to_below as from_to_below
+from .options.declaration import part as part
+from .options.declaration import setting as setting
+from .options.declaration import take as take
+from .options.option_files import OptionFile as OptionFile
+from .options.option_files import SettingsParser as SettingsParser
 from .precision import autocast as autocast
 from .precision import grad_scaler as grad_scaler
 from .progress import Clock as Clock

@@ -1,14 +1,13 @@
 """Command lines that name a data set, as those of main.py do, or lists of one."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from ops.data import BUILT_IN, DatasetSpec, configured_name, resolve_dataset
-from ops.settings.options import add_dataset_arguments, dataset_options
+from ops.data import BUILT_IN, DatasetOptions, DatasetSpec, configured_name, resolve_dataset
+from ops.runtime import add_options, take
+from ops.settings.shared import DecoderSettings
 
 BESIDE = "dataset.toml"  # as make_lists.py calls it
 
@@ -21,29 +20,29 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATASET|LIST",
         help=f"name of a data set ({', '.join(BUILT_IN)}, or one described by the options below), lists of one, or a "
         f"name and lists; without a name, {BESIDE} beside the first list describes it; without lists, the training and "
-        f"the validation list are taken",
+        f"the validation list are taken (required)",
     )
-    add_dataset_arguments(parser)
+    add_options(parser, DatasetOptions, without=("name",))
+    add_options(parser, DecoderSettings)
 
 
-def resolve_sources(args: argparse.Namespace) -> tuple[DatasetSpec, list[Path]]:
+def resolve_sources(parsed: argparse.Namespace) -> tuple[DatasetSpec, list[Path]]:
     """The data set and the lists that a command line means.
 
     Raises:
         InputError: something is missing or contradicts itself.
     """
-    name, lists = split_sources(args.sources)
+    name, lists = split_sources(parsed.sources)
+    options: DatasetOptions = take(DatasetOptions, dict(vars(parsed)), name=name or "")
     if name is None:
         beside = lists[0].parent / BESIDE
-        if args.dataset_config is None and beside.is_file():
-            args.dataset_config = str(beside)
-        if args.dataset_config is not None:
-            name = configured_name(Path(args.dataset_config))
-        elif args.root_path is None:
-            args.root_path = str(lists[0].parent)
-        name = name or lists[0].resolve().parent.name
-    args.dataset = name
-    options = dataset_options(args)
+        if options.dataset_config is None and beside.is_file():
+            options = dataclasses.replace(options, dataset_config=str(beside))
+        if options.dataset_config is not None:
+            name = configured_name(Path(options.dataset_config))
+        elif options.root_path is None:
+            options = dataclasses.replace(options, root_path=str(lists[0].parent))
+        options = dataclasses.replace(options, name=name or lists[0].resolve().parent.name)
     if lists:
         options = dataclasses.replace(options, train_list=str(lists[0]), val_list=str(lists[-1]))
     spec = resolve_dataset(options)

@@ -1,5 +1,6 @@
 """Data set descriptions: built-in entries, TOML files, the command line over both, errors, and mirror labels."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,14 @@ class TestToml:
         assert (spec.root, spec.num_classes, spec.storage) == (Path("described/k"), 5, "videos")
         assert spec.val_list == Path("described/k/val.txt")
 
+    def test_the_name_on_the_command_line_is_that_of_the_run(self) -> None:
+        """What the file describes is the same, whatever the run is called."""
+        assert resolve("v2", COMPLETE + 'name = "videos"') == replace(resolve("videos", COMPLETE), name="v2")
+        assert resolve("small", 'name = "kinetics"\nroot = "k"') == replace(
+            resolve("kinetics", 'root = "k"'), name="small"
+        )
+        assert "'v2'" in refusal("v2", 'name = "videos"')  # the name alone describes nothing
+
     def test_storage_over_a_built_in_set_chooses_its_lists(self) -> None:
         spec = resolve("ucf101", 'storage = "frames"')
         assert spec.storage == "frames"
@@ -162,7 +171,6 @@ class TestToml:
             ("mirror_pairs = [[0]]", ("mirror_pairs",)),
             ("mirror_pairs = [[0, true]]", ("mirror_pairs",)),
             ("mirror_pairs = [1, 2]", ("mirror_pairs",)),
-            ('name = "other"', ("'mine'", "'other'")),
             ("root = ", ("TOML",)),
         ],
     )

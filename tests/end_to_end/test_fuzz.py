@@ -31,8 +31,11 @@ from ops.evaluation.score_journal import ScoreJournal
 from ops.evaluation.scores import read_view, view_path, write_view
 from ops.models.build import saved_model_settings
 from ops.runtime.errors import InputError
-from ops.settings.config import ResultsConfig, TestConfig, TrainConfig, config_dict
 from ops.settings.options import parse_results, parse_test, parse_train
+from ops.settings.results import ResultsConfig
+from ops.settings.saved import config_dict
+from ops.settings.testing import TestConfig
+from ops.settings.training import TrainConfig
 from ops.video.reader import VideoError, choose_decoder
 from tests.clip_files import make_spec
 

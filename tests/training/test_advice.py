@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings.config import TrainConfig
 from ops.settings.options import parse_train
-from ops.training.reporting.advice import first_line, oversights
+from ops.settings.training import TrainConfig
+from ops.training.reporting.advice import oversights
 
 
 def config_of(folder: Path, *options: str) -> TrainConfig:
@@ -16,20 +16,6 @@ def config_of(folder: Path, *options: str) -> TrainConfig:
 
 def lines(config: TrainConfig, videos: int = 24, step: int = 4, workers: int = 2, cores: int = 2) -> list[str]:
     return list(oversights(config, videos, step, workers, cores))
-
-
-class TestFirstLine:
-    def test_network_data_epochs_rate_batch(self, motion_folder: Path) -> None:
-        config = config_of(motion_folder, "--epochs", "1", "-b", "4", "--lr_scheduler", "cosine", "--accumulate", "3")
-        assert first_line(config, 2) == (
-            "training MSN_motion_RGB_resnet10_avg_segment4: resnet10, 4 segments, 224 px, on motion (8 classes), "
-            "1 epoch, learning rate 0.01 (cosine), batches of 4 videos x 2 processes x 3 accumulated"
-        )
-
-    def test_evaluation(self, motion_folder: Path) -> None:
-        line = first_line(config_of(motion_folder, "-e", "--resume", "x"), 1)
-        assert line.startswith("evaluating MSN_motion_RGB_resnet10_avg_segment4: resnet10, 4 segments")
-        assert "learning rate" not in line
 
 
 class TestOversights:

@@ -11,8 +11,9 @@ from ops.models.build import build_model
 from ops.models.recognizer import Recognizer
 from ops.runtime.errors import InputError
 from ops.runtime.precision import grad_scaler
-from ops.settings.config import TrainConfig, config_dict
 from ops.settings.options import parse_train
+from ops.settings.saved import config_dict
+from ops.settings.training import TrainConfig
 from ops.training.optim import build_optimizer
 from ops.training.saving.checkpoint_files import find
 from ops.training.saving.resume import Start, choose_start

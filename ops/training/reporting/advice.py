@@ -1,30 +1,9 @@
-"""What a run says before it begins: what it trains, how long an epoch is, what its settings may have overlooked."""
+"""What a run says before it begins: how long an epoch is, and what its settings may have overlooked."""
 
 from collections.abc import Iterator
 
 from ops.runtime import distributed, get_logger, plural, processors
 from ops.settings import TrainConfig
-
-
-def announce(config: TrainConfig) -> None:
-    """The first line of a log."""
-    get_logger().info(first_line(config, distributed.world_size()))
-
-
-def first_line(config: TrainConfig, processes: int) -> str:
-    """Network, data, epochs, learning rate, batch."""
-    model, dataset = config.model, config.dataset
-    line = (
-        f"{config.run_name}: {model.arch}, {model.num_segments} segments, {config.input_size} px, on {dataset.name} "
-        f"({plural(dataset.num_classes, 'class')})"
-    )
-    if config.evaluate:
-        return f"evaluating {line}"
-    return (
-        f"training {line}, {plural(config.epochs, 'epoch')}, learning rate {config.lr:g} ({config.lr_scheduler}), "
-        f"batches of {plural(config.batch_size, 'video')} x {plural(processes, 'process')} x {config.accumulate} "
-        f"accumulated"
-    )
 
 
 def advise(config: TrainConfig, num_videos: int, global_batch_size: int) -> None:

@@ -1,0 +1,114 @@
+"""Settings that main.py and the test scripts share."""
+
+import argparse
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ops.data import DENSE_SPAN
+from ops.models import MOTION_MODULES
+from ops.runtime import OptionFile, Settings, at_least, from_to, require, setting
+from ops.video import DECODERS
+
+AMP_TYPES = ("bf16", "fp16")
+ON_BAD_VIDEO = ("error", "skip")
+
+
+class MotionModules:
+    """An argparse type: some of a network's motion modules, separated by commas, or none."""
+
+    def __call__(self, text: str) -> tuple[str, ...]:
+        chosen = () if text == "none" else tuple(text.split(","))
+        for name in chosen:
+            if name not in MOTION_MODULES:
+                raise argparse.ArgumentTypeError(f"expected none or some of {','.join(MOTION_MODULES)}, got {name!r}")
+        return tuple(name for name in MOTION_MODULES if name in chosen)
+
+    @staticmethod
+    def show(value: tuple[str, ...]) -> str:
+        return ",".join(value) or "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandLine(Settings):
+    """What a script was started with.
+
+    Args:
+        read_from: the files of options that were read (``@FILE``), in order.
+    """
+
+    read_from: tuple[OptionFile, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderSettings(Settings):
+    """How video files are decoded."""
+
+    group: ClassVar[str] = "data set"
+
+    decoder: str = setting(
+        "--decoder", default="pyav", choices=tuple(DECODERS), help="library that decodes video files"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenVideoSettings(Settings):
+    """What happens at videos that cannot be read."""
+
+    group: ClassVar[str] = "broken videos (docs/reliability.md)"
+
+    on_bad_video: str = setting(
+        "--on_bad_video", default="error", choices=ON_BAD_VIDEO,
+        help="what to do when a video cannot be read: stop with an error, or skip the video",
+    )  # fmt: skip
+    max_bad: float = setting(
+        "--max_bad", default=0.01, limit=from_to(0, 1), metavar="FRACTION",
+        help="with --on_bad_video skip: stop when more than this fraction of a list was skipped",
+    )  # fmt: skip
+    clip_timeout: float = setting(
+        "--clip_timeout", default=300, limit=at_least(0, " seconds"), metavar="SECONDS",
+        help="stop when reading one video takes longer than this many seconds; 0 disables",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameSettings(Settings):
+    """Which frames the network sees, and how large."""
+
+    group: ClassVar[str] = "frames"
+
+    input_size: int = setting(
+        "--input_size", default=224, limit=at_least(32), metavar="PIXELS",
+        help="width and height of the frames that the network sees, in pixels",
+    )  # fmt: skip
+    dense_sample: bool = setting(
+        "--dense_sample", default=False,
+        help=f"take the frames of a clip from {DENSE_SPAN} consecutive frames instead of the whole video",
+    )  # fmt: skip
+    seed: int = setting("--seed", default=0, limit=at_least(0), metavar="N", help="seed of all random numbers")
+
+    def _check_dense(self, num_segments: int) -> None:
+        if self.dense_sample:
+            require(num_segments <= DENSE_SPAN, f"at most {DENSE_SPAN} segments with --dense_sample", num_segments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceSettings(Settings):
+    """Processes, GPUs, and how the network is computed on them."""
+
+    group: ClassVar[str] = "computing"
+
+    workers: int = setting(
+        "-j", "--workers", default=8, limit=at_least(0), metavar="N",
+        help="number of data-loading worker processes per GPU process; 0 loads in the GPU process itself",
+    )  # fmt: skip
+    gpus: tuple[int, ...] | None = setting(
+        "--gpus", default=None, unset="0 1 2 ...", limit=at_least(0), metavar="ID",
+        help="GPU number of each process on this machine, in order",
+    )  # fmt: skip
+    amp: str | None = setting(
+        "--amp", default=None, unset="off, 32-bit numbers", choices=AMP_TYPES,
+        help="automatic mixed precision: compute with 16-bit numbers of this type where it is safe",
+    )  # fmt: skip
+    compile: bool = setting(
+        "--compile", default=False, help="compile the network with torch.compile: slower to start, then faster"
+    )

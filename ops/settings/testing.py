@@ -1,0 +1,229 @@
+"""Settings of the test scripts."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from ops.data import DatasetOptions, DatasetSpec, resolve_dataset, with_val_list
+from ops.models import ARCHS
+from ops.runtime import CommaList, Settings, above, at_least, from_to, part, plural, require, setting
+from ops.settings.shared import (
+    BrokenVideoSettings,
+    CommandLine,
+    DecoderSettings,
+    DeviceSettings,
+    FrameSettings,
+    MotionModules,
+)
+
+MAX_CLIPS = 1000
+CLIP_SAMPLINGS = ("even", "random")
+
+
+class TestScript(NamedTuple):
+    """What differs between the test scripts."""
+
+    prog: str
+    num_crops: int
+    num_clips: int
+    description: str
+
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """What differs from the declarations of TestConfig."""
+        return {
+            "num_crops": {"default": self.num_crops, "choices": (self.num_crops,)},
+            "num_clips": {"default": self.num_clips},
+        }
+
+
+@dataclass(frozen=True)
+class TestModel:
+    """One of the models that are tested together."""
+
+    arch: str
+    weights: Path
+    num_segments: int
+    coefficient: float = 1.0
+
+
+@dataclass(frozen=True)
+class TestedDataset(DatasetOptions):
+    """A data set, and the list of it that is tested on."""
+
+    test_list: str | None = setting(
+        "--test_list", default=None, unset="the validation list", metavar="FILE", optional=True,
+        help="list of videos to test on, one a line",
+    )  # fmt: skip
+
+    def resolve(self) -> DatasetSpec:
+        return with_val_list(resolve_dataset(self), self.test_list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings(Settings):
+    """The data set that is tested on."""
+
+    dataset: DatasetSpec = part(TestedDataset, TestedDataset.resolve)
+
+
+class ClipNumbers:
+    """An argparse type: numbers of clips, separated by commas; None for all of them."""
+
+    def __call__(self, text: str) -> tuple[int, ...] | None:
+        try:
+            return None if text == "all" else CommaList(int)(text)
+        except argparse.ArgumentTypeError:
+            expected = "all or whole numbers separated by commas"
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}") from None
+
+    show = staticmethod(CommaList.show)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestedModels(Settings):
+    """The networks whose scores are averaged: one value for all, or one each."""
+
+    group: ClassVar[str] = "networks (several, separated by commas, are tested as an ensemble)"
+
+    archs: tuple[str, ...] = setting(
+        "--archs", default=("resnet50",), kind=CommaList(str), metavar="ARCH[,...]", aliases=("--arch",),
+        help=f"backbone of each network, or one for all: {', '.join(ARCHS)}",
+    )  # fmt: skip
+    weights: tuple[Path, ...] = setting(
+        "--weights", kind=CommaList(Path), metavar="CHECKPOINT[,...]", help="checkpoint of each network"
+    )
+    test_segments: tuple[int, ...] = setting(
+        "--test_segments", default=(8,), kind=CommaList(int), limit=at_least(2), metavar="T[,...]",
+        aliases=("--num_segments",),
+        help="number of segments of a clip, of each network or one for all; a network sees 5 successive frames of each",
+    )  # fmt: skip
+    coeff: tuple[float, ...] = setting(
+        "--coeff", default=(1.0,), kind=CommaList(float), limit=above(0), metavar="C[,...]",
+        help="factor of each network's scores in the ensemble, e.g. 1,1.5, or one for all",
+    )  # fmt: skip
+    motion: tuple[str, ...] | None = setting(
+        "--motion", default=None, unset="as the checkpoint says", kind=MotionModules(), metavar="MODULES",
+        help="motion modules of the network, separated by commas: none, or some of stpme,dsme,shift",
+    )  # fmt: skip
+    motion_window: int | None = setting(
+        "--motion_window", default=None, unset="as the checkpoint says", metavar="W",
+        help="number of consecutive segments that the DS-ME module takes as one clip",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for arch in self.archs:
+            require(arch in ARCHS, f"--archs among {', '.join(ARCHS)}", repr(arch))
+        for option, values in (("--archs", self.archs), ("--test_segments", self.test_segments),
+                               ("--coeff", self.coeff)):  # fmt: skip
+            require(len(values) in (1, len(self.weights)), f"{len(self.weights)} values of {option}, one for each of "
+                    f"--weights", len(values))  # fmt: skip
+
+    @property
+    def models(self) -> tuple[TestModel, ...]:
+        """The networks, one for each of --weights."""
+        count = len(self.weights)
+
+        def each(values: tuple[Any, ...]) -> tuple[Any, ...]:
+            return values * count if len(values) == 1 else values
+
+        columns = each(self.archs), self.weights, each(self.test_segments), each(self.coeff)
+        return tuple(TestModel(*row) for row in zip(*columns, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSettings(FrameSettings):
+    """Clips and crops of a video."""
+
+    group: ClassVar[str] = "clips and crops"
+
+    num_crops: int = setting("--test_crops", choices=(1, 3), metavar="C", help="number of crops of each clip")
+    num_clips: int = setting(
+        "--num_clips", limit=from_to(1, MAX_CLIPS), metavar="K", help="number of clips that a video is divided into"
+    )
+    clip_index: tuple[int, ...] | None = setting(
+        "--clip_index", default=(0,), kind=ClipNumbers(), metavar="CLIP[,...]|all",
+        help="which of the K clips to score, numbered from 0, or all of them",
+    )  # fmt: skip
+    clip_sampling: str = setting(
+        "--clip_sampling", default="even", choices=CLIP_SAMPLINGS,
+        help="where the clips lie: spread evenly over the video, or drawn at random from --seed",
+    )  # fmt: skip
+    full_res: bool = setting(
+        "--full_res", default=False,
+        help="use crops of the full short side of the resized frames: 256 instead of 224 pixels",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for clip in self.clip_index or ():
+            require(0 <= clip < self.num_clips, f"--clip_index all or 0 to {self.num_clips - 1} "
+                    f"(--num_clips {self.num_clips})", clip)  # fmt: skip
+
+    @property
+    def clips(self) -> tuple[int, ...]:
+        """Numbers of the clips to score."""
+        return tuple(range(self.num_clips)) if self.clip_index is None else self.clip_index
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings(Settings):
+    """What is written."""
+
+    group: ClassVar[str] = "scores"
+
+    output_dir: Path = setting(
+        "--output_dir", metavar="DIR", help="folder for the scores, one file CLIP_cropN.pkl for each clip and crop"
+    )
+    overwrite: bool = setting(
+        "--overwrite", default=False, help="replace scores in the folder that were measured with other settings"
+    )
+    resume_scores: bool = setting(
+        "--resume_scores", default=False, help="continue an interrupted test that had the same settings"
+    )
+    softmax: bool = setting(
+        "--softmax", default=False,
+        help="average the networks' probabilities instead of their scores; the logarithms of the mean are saved",
+    )  # fmt: skip
+    csv_file: Path | None = setting(
+        "--csv_file", default=None, unset="none", metavar="FILE",
+        help="write the predictions to this file too: video, label, the five classes with the highest scores",
+    )  # fmt: skip
+    max_num: int | None = setting(
+        "--max_num", default=None, unset="all", limit=at_least(1), metavar="N", help="test only the first N videos"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestConfig(
+    ScoreSettings,
+    DeviceSettings,
+    BrokenVideoSettings,
+    ViewSettings,
+    TestedModels,
+    DecoderSettings,
+    DataSettings,
+    CommandLine,
+):
+    """Settings of the test scripts; the options of the last base come first in their --help."""
+
+    group: ClassVar[str] = DeviceSettings.group
+
+    batch_size: int = setting(
+        "--batch_size", default=16, limit=at_least(1), metavar="N",
+        help="views (a crop of a clip) in one forward pass, per GPU process",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_dense(max(self.test_segments))
+
+    def headline(self, processes: int) -> str:
+        """Checkpoints, data, views and batch, for the first line of the log."""
+        names = ", ".join(map(str, self.weights))
+        return (
+            f"testing {names} on {self.dataset.name} ({self.dataset.val_list}): {plural(self.num_crops, 'crop')} of "
+            f"{len(self.clips)} of {plural(self.num_clips, 'clip')}, batches of {plural(self.batch_size, 'view')} x "
+            f"{plural(processes, 'process')}"
+        )
