@@ -3,7 +3,7 @@
 #
 #   NUM_GPUS=4 bash scripts/launch.sh main.py something RGB --num_segments 8
 #
-# PYTHON is the interpreter (default: python). The recipes (train_*.sh, test_*.sh) start everything through this.
+# PYTHON is the interpreter (default: python). train.sh and test.sh start everything through this.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

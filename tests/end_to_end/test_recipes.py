@@ -1,8 +1,9 @@
 """The recipes: that each says what was published, and that each runs, on miniature data sets on a CPU.
 
-The commands that a recipe starts are recorded by a stand-in for Python and read by the project's own parsers.
+The commands that train.sh and test.sh start are recorded by a stand-in for Python and read by the project's parsers.
 """
 
+import itertools
 import json
 import re
 import shutil
@@ -11,151 +12,175 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-import test_models_center_crop as centre_script
+import test_models_center_crop as center_script
 import test_models_three_crops as three_script
-from ops.settings.config import TestConfig, TrainConfig
+from ops.runtime.options.option_files import read_option_file
 from ops.settings.options import parse_results, parse_test, parse_train
+from ops.settings.saved import config_dict
+from ops.settings.training import TrainConfig
 from tests.commands import REPOSITORY, run, succeeded
 from tests.settings.test_options import KINETICS, SOMETHING
 
 SCRIPTS = REPOSITORY / "scripts"
-SHARED = ("launch.sh", "fine_tune_splits.sh", "test_splits.sh")  # what recipes have in common
-RECIPES = sorted(path.name for path in SCRIPTS.glob("*.sh") if path.name not in SHARED)
-TRAIN = ("something_v1_8f", "something_v1_16f", "something_v2_8f", "something_v2_16f", "kinetics_8f")
-FINE_TUNE = ("ucf101_8f", "hmdb51_8f")
-TEST = (*TRAIN, *FINE_TUNE, "something_v1_8f_16f", "something_v2_8f_16f")
+RECIPES = REPOSITORY / "recipes"
+# What the scripts that each recipe once was started: script, number of processes, settings.
+BEFORE = json.loads((Path(__file__).parent / "recipes.json").read_text())
 RECORDER = '#!/bin/sh\nfor word in "$@"; do printf "%s\\n" "$word" >> commands; done\necho >> commands\n'
+TEST_SCRIPTS = {module.SCRIPT.prog: module.SCRIPT for module in (center_script, three_script)}
 
 
-def recorded(tmp_path: Path, recipe: str, *arguments: str, **environment: str) -> list[list[str]]:
-    """The commands of a recipe, as words; what starts several processes first."""
+def recorded(tmp_path: Path, script: str, *arguments: str, **environment: str) -> list[tuple[str, int, list[str]]]:
+    """The commands that a script starts: Python script, number of processes, arguments."""
     python = tmp_path / "python"
     python.write_text(RECORDER)
     python.chmod(0o755)
-    succeeded(run("bash", str(SCRIPTS / recipe), *arguments, cwd=tmp_path, PYTHON=str(python), **environment))
+    succeeded(run("bash", str(SCRIPTS / script), *arguments, cwd=tmp_path, PYTHON=str(python), **environment))
     text = (tmp_path / "commands").read_text()
     (tmp_path / "commands").unlink()
-    return [command.split("\n") for command in text.strip().split("\n\n")]
+    return [started(command.split("\n")) for command in text.strip().split("\n\n")]
 
 
-def without_launcher(command: list[str], processes: int) -> list[str]:
-    """A command from its script on; it must have started so many processes."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    if processes > 1:
-        assert command[:4] == launcher
+def started(command: list[str]) -> tuple[str, int, list[str]]:
+    processes = 1
+    if command[0] == "-m":
+        assert command[:3] == ["-m", "torch.distributed.run", "--standalone"]
+        processes = int(command[3].removeprefix("--nproc_per_node="))
         command = command[4:]
-    assert command[0].endswith(".py")
-    return [Path(command[0]).name, *command[1:]]
+    return Path(command[0]).name, processes, command[1:]
 
 
-def training(command: list[str], processes: int = 2) -> TrainConfig:
-    script, *arguments = without_launcher(command, processes)
-    assert script == "main.py"
-    return parse_train(arguments)
+def settings_of(script: str, arguments: list[str]) -> Any:
+    """What a command asks for, in the shape of BEFORE."""
+    if script == "main.py":
+        return of_before(parse_train(arguments))
+    if script in TEST_SCRIPTS:
+        config = parse_test(TEST_SCRIPTS[script], arguments)
+        models = [config_dict(model) for model in config.models]
+        return of_before(config) | {"models": models, "clips": list(config.clips)}
+    if script == "pkl_to_results.py":
+        for option, folder in itertools.pairwise(arguments):
+            if option.startswith("--output_dir"):
+                Path(folder).mkdir(parents=True, exist_ok=True)  # as if the test had been made
+        results = parse_results(arguments)
+        return of_before(results) | {"folders": [str(folder) for folder in results.folders]}
+    return arguments
 
 
-def views_of(command: list[str]) -> TestConfig:
-    script, *arguments = without_launcher(command, 1)
-    scripts = {f"{module.SCRIPT.prog}": module.SCRIPT for module in (centre_script, three_script)}
-    return parse_test(scripts[script], arguments)
+def of_before(config: Any) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(json.dumps(config_dict(config)))
+    return values
+
+
+class TestAsBefore:
+    """Without variables and options."""
+
+    def test_every_recipe_is_there(self) -> None:
+        there = [f"train_{path.stem}" for path in RECIPES.glob("*.args")]
+        there += [
+            f"test_{path.stem}" for views in ("center_crop", "three_crops") for path in (RECIPES / views).iterdir()
+        ]
+        pairs = [f"test_something_v{version}_8f_16f" for version in (1, 2)]  # of two recipes
+        assert sorted([*pairs, *(name.replace("_msn_", "_") for name in there if "_msn_" in name)]) == sorted(BEFORE)
+
+    @pytest.mark.parametrize("name", BEFORE)
+    def test_same_settings(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        kind, recipe = name.split("_", 1)
+        commands = recorded(tmp_path, f"{kind}.sh", f"msn_{recipe}")
+        assert [(script, processes) for script, processes, _ in commands] == [
+            (before["script"], before["processes"]) for before in BEFORE[name]
+        ]
+        for (script, _, arguments), before in zip(commands, BEFORE[name], strict=True):
+            now = settings_of(script, arguments)
+            was = before["settings"]
+            assert (now if isinstance(was, list) else {key: now[key] for key in was}) == was
+
+    @pytest.mark.parametrize("dataset", ["something", "somethingv2"])
+    def test_something_is_as_published(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        name = {"something": "v1", "somethingv2": "v2"}[dataset]
+        published = parse_train(SOMETHING.replace("something", dataset, 1).split())
+        config = parse_train([f"@{RECIPES}/msn_something_{name}_8f.args"])
+        assert differing(config, published) == {"lr_batch_size": 16, "workers": 8}
+        assert config.scaled_lr(2 * config.batch_size) == published.lr == 0.01
+
+    def test_kinetics_is_as_published(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        config = parse_train([f"@{RECIPES}/msn_kinetics_8f.args"])
+        assert differing(config, parse_train(KINETICS.split())) == {"lr_batch_size": 16, "workers": 8}
 
 
 def differing(a: TrainConfig, b: TrainConfig) -> dict[str, object]:
     """Fields of the first that the second has not."""
-    return {f.name: getattr(a, f.name) for f in fields(a) if getattr(a, f.name) != getattr(b, f.name)}
+    return {f.name: getattr(a, f.name) for f in fields(a) if f.compare and getattr(a, f.name) != getattr(b, f.name)}
 
 
-class TestPublished:
-    """Without variables and options, on two GPUs."""
+class TestFiles:
+    @pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.args")), ids=lambda path: str(path.relative_to(RECIPES)))
+    def test_header_and_options(self, path: Path) -> None:
+        """A comment says what it is; parts alone, and what they are parts of, can be read."""
+        lines = path.read_text().splitlines()
+        assert re.fullmatch(r"# [A-Z].*", lines[0])
+        assert len(list(read_option_file(path))) == len([line for line in lines if line and not line.startswith("#")])
 
-    def test_there_is_one_for_everything(self) -> None:
-        wanted = [f"train_{name}.sh" for name in (*TRAIN, *FINE_TUNE)] + [f"test_{name}.sh" for name in TEST]
-        assert sorted(wanted) == RECIPES
-
-    @pytest.mark.parametrize(("name", "dataset"), [("something_v1", "something"), ("something_v2", "somethingv2")])
-    def test_something(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, dataset: str) -> None:
-        monkeypatch.chdir(tmp_path)
-        published = parse_train(SOMETHING.replace("something", dataset, 1).split())
-        (eight,) = recorded(tmp_path, f"train_{name}_8f.sh")
-        config = training(eight)
-        assert differing(config, published) == {"lr_batch_size": 16, "resume": "auto", "workers": 8}
-        assert config.scaled_lr(2 * config.batch_size) == published.lr == 0.01
-        (sixteen,) = recorded(tmp_path, f"train_{name}_16f.sh")
-        changed = differing(training(sixteen), config)
-        assert changed.pop("model").num_segments == 16  # type: ignore[attr-defined]
-        assert changed == {"batch_size": 4}
-
-    def test_kinetics(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)
-        (command,) = recorded(tmp_path, "train_kinetics_8f.sh")
-        config, published = training(command), parse_train(KINETICS.split())
-        assert differing(config, published) == {"lr_batch_size": 16, "resume": "auto", "workers": 8}
-
-    @pytest.mark.parametrize("name", ["ucf101", "hmdb51"])
-    def test_fine_tuning(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        monkeypatch.chdir(tmp_path)
-        commands = recorded(tmp_path, f"train_{name}_8f.sh")
-        assert len(commands) == 3
-        for split, command in enumerate(commands, 1):
-            config = training(command)
-            assert config.dataset.train_list == Path(f"data/{name}/train_videos_split{split}.txt")
-            assert config.run_name.endswith(f"segment8_split{split}")
-            assert (config.lr, config.lr_batch_size, config.epochs) == (0.001, 16, 25)
-            assert config.tune_from == "checkpoint/MSN_kinetics_RGB_resnet50_avg_segment8/best.pth.tar"
-        chosen = recorded(tmp_path, f"train_{name}_8f.sh", "--storage", "frames", "--lr", "0.1", SPLITS="3 1")
-        configs = [training(command) for command in chosen]
-        assert [config.dataset.val_list.name for config in configs] == [f"val_frames_split{n}.txt" for n in (3, 1)]
-        assert {config.lr for config in configs} == {0.1}
-
-    @pytest.mark.parametrize("name", TEST)
-    def test_testing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        """Views as published, weights where the training recipe puts them, results of the same folders and views."""
-        monkeypatch.chdir(tmp_path)
-        commands = recorded(tmp_path, f"test_{name}.sh")
-        tests = [views_of(c) for c in commands if "test_models" in c[0]]
-        for config in tests:
-            segments = config.models[0].num_segments
-            run_name = f"MSN_{config.dataset.name}_RGB_resnet50_avg_segment{segments}"
-            assert re.fullmatch(run_name + r"(_split\d)?", config.models[0].weights.parent.name)
-            views = (config.num_crops, config.num_clips, config.clips, config.full_res)
-            assert views == ((1, 1, (0,), False) if "something" in name else (3, 10, tuple(range(10)), True))
-            assert config.resume_scores
-        for command in commands:
-            for folder in command[2:]:  # as if the tests had been made
-                if folder.startswith("results") and not folder.endswith(".json"):
-                    Path(folder).mkdir(parents=True, exist_ok=True)
-        results = [parse_results(c[1:]) for c in commands if c[0].endswith("pkl_to_results.py")]
-        folders = [config.output_dir for config in tests]
-        assert [r.folders for r in results[: len(tests)]] == [(folder,) for folder in folders]
-        assert {(r.num_crops, r.num_clips) for r in results} == {(tests[0].num_crops, tests[0].num_clips)}
-        if name.endswith("8f_16f"):
-            assert [config.models[0].num_segments for config in tests] == [8, 16]
-            assert results[2].folders == tuple(folders)
-        if name in FINE_TUNE:
-            assert commands[-1][0].endswith("mean_results.py")
-            assert commands[-1][1:] == [f"results/{name}_split{split}/results.json" for split in (1, 2, 3)]
+    def test_what_was_read_is_known(self) -> None:
+        config = parse_train([f"@{RECIPES}/msn_something_v1_8f.args"])
+        assert [Path(file.path).name for file in config.read_from] == ["msn_something_v1_8f.args", "something.args"]
+        assert "--num_segments 8" in config.read_from[0].options and "--gd 20" in config.read_from[1].options
 
 
 class TestVariables:
     def test_they_and_further_options_are_passed_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         variables = {"NUM_GPUS": "4", "BATCH_SIZE": "6", "WORKERS": "3", "ROOT": "my data", "PRETRAIN": "none"}
-        (command,) = recorded(tmp_path, "train_something_v1_8f.sh", "--amp", "bf16", "--lr", "0.5", **variables)
-        config = training(command, 4)
-        assert (config.batch_size, config.workers, config.dataset.root) == (6, 3, Path("my data"))
+        options = ("--amp", "bf16", "--lr", "0.5")
+        ((_, processes, arguments),) = recorded(tmp_path, "train.sh", "msn_something_v1_8f", *options, **variables)
+        config = parse_train(arguments)
+        assert (processes, config.batch_size, config.workers, config.dataset.root) == (4, 6, 3, Path("my data"))
         assert (config.pretrain, config.amp, config.lr) == ("none", "bf16", 0.5)
-        variables = {"WEIGHTS_8F": "a", "WEIGHTS_16F": "b", "OUTPUT": "o", "ROOT": "r"}
-        commands = recorded(tmp_path, "test_something_v2_8f_16f.sh", "--max_num", "7", **variables)
-        tests = [views_of(c) for c in commands if "test_models" in c[0]]
-        found = [(t.models[0].weights, t.output_dir, t.dataset.root, t.max_num) for t in tests]
-        assert found == [(Path("a"), Path("o/8f"), Path("r"), 7), (Path("b"), Path("o/16f"), Path("r"), 7)]
+
+    def test_of_two_recipes_together(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        variables = {"WEIGHTS_8F": "a", "WEIGHTS_16F": "b", "OUTPUT": "o", "ROOT": "r", "WORKERS": "0"}
+        commands = recorded(tmp_path, "test.sh", "msn_something_v2_8f_16f", "--max_num", "7", **variables)
+        tests = [parse_test(TEST_SCRIPTS[c[0]], c[2]) for c in commands if c[0] in TEST_SCRIPTS]
+        found = [(t.models[0].weights, t.output_dir, t.dataset.root, t.max_num, t.workers) for t in tests]
+        assert found == [(Path("a"), Path("o/8f"), Path("r"), 7, 0), (Path("b"), Path("o/16f"), Path("r"), 7, 0)]
+
+    def test_of_splits(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        options = ("--storage", "frames", "--lr", "0.1")
+        variables = {"SPLITS": "3 1", "TUNE_FROM": "k.pth.tar"}
+        commands = recorded(tmp_path, "train.sh", "msn_ucf101_8f", *options, **variables)
+        configs = [parse_train(arguments) for *_, arguments in commands]
+        assert [config.dataset.val_list.name for config in configs] == [f"val_frames_split{n}.txt" for n in (3, 1)]
+        assert [config.suffix for config in configs] == ["split3", "split1"]
+        assert {(config.lr, config.tune_from) for config in configs} == {(0.1, "k.pth.tar")}
+        variables = {"SPLITS": "2", "CHECKPOINTS": "c/run", "OUTPUT": "o"}
+        (script, _, arguments), _, _ = recorded(tmp_path, "test.sh", "msn_hmdb51_8f", **variables)
+        config = parse_test(TEST_SCRIPTS[script], arguments)
+        assert config.models[0].weights == Path("c/run_split2/best.pth.tar") and config.output_dir == Path("o_split2")
+
+    def test_a_file_of_ones_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("mine.args").write_text(f"motion RGB\n@{RECIPES}/common/something.args\n--suffix mine\n")
+        ((_, processes, arguments),) = recorded(tmp_path, "train.sh", "mine.args", NUM_GPUS="1")
+        config = parse_train(arguments)
+        assert (processes, config.suffix, config.resume, config.clip_gradient) == (1, "mine", "auto", 20)
 
     def test_a_step_that_fails_ends_the_recipe(self, tmp_path: Path) -> None:
-        result = run("bash", str(SCRIPTS / "test_ucf101_8f.sh"), cwd=tmp_path, PYTHON="false")
-        assert result.returncode == 1
+        assert run("bash", str(SCRIPTS / "test.sh"), "msn_ucf101_8f", cwd=tmp_path, PYTHON="false").returncode == 1
+
+    @pytest.mark.parametrize("script", ["train.sh", "test.sh"])
+    def test_no_such_recipe(self, tmp_path: Path, script: str) -> None:
+        done = run("bash", str(SCRIPTS / script), "nothing_8f", cwd=tmp_path, NUM_GPUS="1", PYTHON=sys.executable)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+        assert "nothing_8f" in done.stderr and "expected a" in done.stderr
+        assert run("bash", str(SCRIPTS / script), cwd=tmp_path).returncode != 0
 
 
 class TestMean:
@@ -176,7 +201,7 @@ class TestMean:
 
 
 class TestStyle:
-    @pytest.mark.parametrize("name", [*RECIPES, *SHARED])
+    @pytest.mark.parametrize("name", ["launch.sh", "train.sh", "test.sh"])
     def test_header_and_safety(self, name: str) -> None:
         path = SCRIPTS / name
         lines = path.read_text().splitlines()
@@ -217,22 +242,27 @@ def data(motion_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def carry_out(folder: Path, recipe: str, *arguments: str, **environment: str) -> str:
+def carry_out(folder: Path, script: str, recipe: str, *arguments: str, **environment: str) -> str:
     """Run a recipe for real, with this Python and small batches."""
     variables = {"PYTHON": sys.executable, "BATCH_SIZE": "2", "WORKERS": "1", "PRETRAIN": "none", **environment}
-    return succeeded(run("bash", str(SCRIPTS / recipe), *arguments, cwd=folder, **variables))
+    return succeeded(run("bash", str(SCRIPTS / script), f"msn_{recipe}", *arguments, cwd=folder, **variables))
 
 
 class TestRun:
     def test_train_in_two_processes_and_test(self, data: Path) -> None:
-        output = carry_out(data, "train_something_v1_8f.sh", *TINY, NUM_GPUS="2", BATCH_SIZE="1")
-        assert output.count("learning rate 0.01 for 16 videos a step -> 0.00125 for 2") == 1
+        output = carry_out(data, "train.sh", "something_v1_8f", *TINY, NUM_GPUS="2", BATCH_SIZE="1")
+        assert output.count("the learning rate 0.01 for steps of 16 videos becomes 0.00125 for steps of 2 videos") == 1
         assert "step 2/2" in output and "lr 0.00125," in output
         run_name = "MSN_something_RGB_resnet10_avg_segment8"
         settings = json.loads((data / "log" / run_name / "config.json").read_text())
         assert (settings["lr"], settings["lr_batch_size"]) == (0.01, 16)
+        first, *others = (data / "log" / run_name / "log.txt").read_text().splitlines()
+        assert f"training {run_name}: resnet10, 8 segments, 32 px, on something" in first
+        for file, line in zip(settings["read_from"], others, strict=False):
+            assert f"options read from {file['path']}: {' '.join(file['options'])}" in line
+        assert "--num_segments 8" in settings["read_from"][0]["options"]
         weights = f"checkpoint/{run_name}/best.pth.tar"
-        output = carry_out(data, "test_something_v1_8f.sh", *SMALL, "--archs", "resnet10", WEIGHTS=weights)
+        output = carry_out(data, "test.sh", "something_v1_8f", *SMALL, "--archs", "resnet10", WEIGHTS=weights)
         assert "[8 frames x 1 crop x 1 clip, 32 x 32 of short side 36, something val.txt (3 videos)" in output
         assert (data / "results/something_v1_8f/results.json").is_file()
 
@@ -243,35 +273,36 @@ class TestRun:
         runs = ("--root_model", "both", "--root_log", "both_log")
         weights = {}
         for segments in (8, 16):
-            recipe = f"train_{name}_{segments}f.sh"
-            output = carry_out(data, recipe, *TINY, *runs, NUM_GPUS="1")
-            assert "learning rate 0.01 for 16 videos a step -> 0.00125 for 2" in output
+            output = carry_out(data, "train.sh", f"{name}_{segments}f", *TINY, *runs, NUM_GPUS="1")
+            assert "the learning rate 0.01 for steps of 16 videos becomes 0.00125 for steps of 2 videos" in output
             assert f"{segments} frames x 1 crop x 1 clip" in output
             weights[f"WEIGHTS_{segments}F"] = f"both/MSN_{dataset}_RGB_resnet10_avg_segment{segments}/best.pth.tar"
-        output = carry_out(data, f"test_{name}_8f_16f.sh", *SMALL, "--archs", "resnet10", **weights)
+        output = carry_out(data, "test.sh", f"{name}_8f_16f", *SMALL, "--archs", "resnet10", **weights)
         together = output.split("8 and 16 segments together:\n")[1]
         assert "8 frames x 1 crop x 1 clip" in together and "+ 16 frames x 1 crop x 1 clip" in together
 
     @pytest.mark.slow
     def test_kinetics_then_fine_tuning(self, data: Path) -> None:
-        carry_out(data, "train_kinetics_8f.sh", *TINY, NUM_GPUS="1")
+        carry_out(data, "train.sh", "kinetics_8f", *TINY, NUM_GPUS="1")
         checkpoints = "checkpoint/MSN_{}_RGB_resnet10_avg_segment8"
         weights = f"{checkpoints.format('kinetics')}/best.pth.tar"
         test = (*SMALL, "--archs", "resnet10")
-        output = carry_out(data, "test_kinetics_8f.sh", *test, WEIGHTS=weights)
+        output = carry_out(data, "test.sh", "kinetics_8f", *test, WEIGHTS=weights)
         assert "[8 frames x 3 crops x 10 clips, 36 x 36 of short side 36, kinetics val.txt (3 videos)" in output
         for name, splits in (("ucf101", "1 2 3"), ("hmdb51", "2")):
             numbers = splits.split()
-            output = carry_out(data, f"train_{name}_8f.sh", *TINY, NUM_GPUS="1", TUNE_FROM=weights, SPLITS=splits)
-            assert output.count(f"tuning from {weights}; left out: nothing") == len(numbers)
-            assert output.count("learning rate 0.001 for 16 videos a step -> 0.000125 for 2") == len(numbers)
+            output = carry_out(data, "train.sh", f"{name}_8f", *TINY, NUM_GPUS="1", TUNE_FROM=weights, SPLITS=splits)
+            assert output.count(f"tuning from {weights}; starting anew: nothing") == len(numbers)
+            assert output.count(
+                "the learning rate 0.001 for steps of 16 videos becomes 0.000125 for steps of 2 videos"
+            ) == len(numbers)
             folder = checkpoints.format(name)
-            output = carry_out(data, f"test_{name}_8f.sh", *test, CHECKPOINTS=folder, SPLITS=splits)
+            output = carry_out(data, "test.sh", f"{name}_8f", *test, CHECKPOINTS=folder, SPLITS=splits)
             assert f"{name} val_videos_split{numbers[-1]}.txt (3 videos)" in output
             results = [json.loads((data / f"results/{name}_8f_split{s}/results.json").read_text()) for s in numbers]
             mean = sum(result["top1"] for result in results) / len(numbers)
             assert f"mean of {len(numbers)} result{'s' * (len(numbers) > 1)}: top-1 {mean:.2f} %" in output
         again = carry_out(
-            data, "train_hmdb51_8f.sh", *TINY, "--epochs", "2", NUM_GPUS="1", TUNE_FROM=weights, SPLITS="2"
+            data, "train.sh", "hmdb51_8f", *TINY, "--epochs", "2", NUM_GPUS="1", TUNE_FROM=weights, SPLITS="2"
         )
-        assert "1 epochs and 0 steps done" in again and "tuning from" not in again
+        assert "after 1 epoch" in again and "tuning from" not in again
