@@ -22,8 +22,10 @@ def parser() -> OneLineParser:
     add_source_arguments(made)
     one = number_type(int, 1)
     add = made.add_argument_group("clips, as in main.py and the test scripts").add_argument
-    add("--num_segments", type=number_type(int, 2), default=8, metavar="T", help="segments (default: %(default)s)")
-    add("--input_size", type=number_type(int, 32), default=224, metavar="PIXELS", help="side (default: %(default)s)")
+    add("--num_segments", "--test_segments", type=number_type(int, 2), default=8, metavar="T",
+        help="number of segments of a clip (default: %(default)s)")  # fmt: skip
+    add("--input_size", type=number_type(int, 32), default=224, metavar="PIXELS",
+        help="width and height of the network's frames (default: %(default)s)")  # fmt: skip
     add("--dense_sample", action="store_true", help="read 64 consecutive frames (default: the whole video)")
     add("--seed", type=number_type(int, 0), default=0, help="seed of clips and choice of videos (default: %(default)s)")
     add("--epoch", type=one, default=1, metavar="N", help="epoch of the training clip, from 1 (default: %(default)s)")

@@ -1,31 +1,14 @@
 """Settings that main.py and the test scripts share."""
 
-import argparse
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ops.data import DENSE_SPAN
-from ops.models import MOTION_MODULES
 from ops.runtime import OptionFile, Settings, at_least, from_to, require, setting
 from ops.video import DECODERS
 
 AMP_TYPES = ("bf16", "fp16")
 ON_BAD_VIDEO = ("error", "skip")
-
-
-class MotionModules:
-    """An argparse type: some of a network's motion modules, separated by commas, or none."""
-
-    def __call__(self, text: str) -> tuple[str, ...]:
-        chosen = () if text == "none" else tuple(text.split(","))
-        for name in chosen:
-            if name not in MOTION_MODULES:
-                raise argparse.ArgumentTypeError(f"expected none or some of {','.join(MOTION_MODULES)}, got {name!r}")
-        return tuple(name for name in MOTION_MODULES if name in chosen)
-
-    @staticmethod
-    def show(value: tuple[str, ...]) -> str:
-        return ",".join(value) or "none"
 
 
 @dataclass(frozen=True, kw_only=True)

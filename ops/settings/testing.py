@@ -8,13 +8,13 @@ from typing import Any, ClassVar, NamedTuple
 from ops.data import DatasetOptions, DatasetSpec, resolve_dataset, with_val_list
 from ops.models import ARCHS
 from ops.runtime import CommaList, Settings, above, at_least, from_to, part, plural, require, setting
+from ops.settings.network import MotionModules
 from ops.settings.shared import (
     BrokenVideoSettings,
     CommandLine,
     DecoderSettings,
     DeviceSettings,
     FrameSettings,
-    MotionModules,
 )
 
 MAX_CLIPS = 1000

@@ -5,51 +5,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from ops.data import DatasetOptions, DatasetSpec, resolve_dataset
-from ops.models import ARCHS, CONSENSUS_TYPES, MOTION_MODULES
 from ops.runtime import Settings, above, at_least, from_to_below, part, plural, require, setting
+from ops.settings.network import ModelConfig
 from ops.settings.shared import (
     BrokenVideoSettings,
     CommandLine,
     DecoderSettings,
     DeviceSettings,
     FrameSettings,
-    MotionModules,
 )
 
 LOSS_TYPES = ("nll",)
 PARAM_GROUPS = ("single", "tsn")
 SCHEDULES = ("step", "cosine")
-
-
-@dataclass(frozen=True)
-class ModelConfig(Settings):
-    """What decides the network's parameters and results."""
-
-    group: ClassVar[str] = "network"
-
-    arch: str = setting(
-        "--arch", default="resnet50", choices=tuple(ARCHS), aliases=("--archs",), help="backbone of the network"
-    )
-    num_segments: int = setting(
-        "--num_segments", default=8, limit=at_least(2), metavar="T", aliases=("--test_segments",),
-        help="number of segments of a clip; the network sees 5 consecutive frames of each",
-    )  # fmt: skip
-    motion: tuple[str, ...] = setting(
-        "--motion", default=MOTION_MODULES, kind=MotionModules(), metavar="MODULES",
-        help=f"motion modules of the network, separated by commas: none, or some of {','.join(MOTION_MODULES)}",
-    )  # fmt: skip
-    motion_window: int | None = setting(
-        "--motion_window", default=None, unset="T, the whole clip", metavar="W",
-        help="number of consecutive segments that the DS-ME module takes as one clip",
-    )  # fmt: skip
-    dropout: float = setting(
-        "--dropout", "--do", default=0.5, limit=from_to_below(0, 1), metavar="P",
-        help="dropout probability before the classification layer",
-    )  # fmt: skip
-    consensus: str = setting(
-        "--consensus_type", default="avg", choices=CONSENSUS_TYPES,
-        help="how the scores of the segments become those of the clip: their mean, or one score per segment",
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

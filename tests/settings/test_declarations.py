@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-from argparse import SUPPRESS
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,14 +14,16 @@ import pytest
 import test_models_center_crop as center_script
 import test_models_three_crops as three_script
 from ops.runtime.errors import InputError
-from ops.runtime.options.declaration import at_least, declared, setting
+from ops.runtime.options.declaration import declared, setting
 from ops.runtime.options.option_files import SettingsParser
+from ops.runtime.options.values import at_least
 from ops.settings import published
+from ops.settings.network import ModelConfig
 from ops.settings.options import parse, results_parser, settings_parser, test_parser, train_parser
 from ops.settings.results import ResultsConfig
 from ops.settings.saved import config_changes, config_dict
 from ops.settings.testing import TestConfig, TestModel
-from ops.settings.training import ModelConfig, TrainConfig
+from ops.settings.training import TrainConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PARSERS = {
@@ -164,13 +165,7 @@ class TestOneMore:
 
 
 @pytest.mark.parametrize("script", PARSERS)
-class TestWords:
-    def test_every_help_names_its_default(self, script: str) -> None:
-        for action in options_of(PARSERS[script][0]()):
-            if action.help != SUPPRESS:
-                assert re.search(r"\w.* \((default: .+|required)\)$", action.help), action.option_strings
-                assert action.help[:1].islower() or action.help.startswith(("RGB", "GPU")), action.help
-
+class TestNames:
     def test_limits_are_on_the_flag_that_is_named(self, script: str) -> None:
         parser = PARSERS[script][0]()
         for _, what, *_ in declared(PARSERS[script][1]):
@@ -243,7 +238,6 @@ class TestSpellings:
 class TestQuick:
     @pytest.mark.parametrize("script", PARSERS)
     def test_help_and_a_wrong_command_line_import_nothing_slow(self, script: str) -> None:
-        """Nor does what happens up to the first line of output."""
         code = (
             "import runpy, sys\n"
             "sys.argv = sys.argv[1:]\n"
@@ -256,3 +250,29 @@ class TestQuick:
             command = [sys.executable, "-c", code, str(REPOSITORY / script), word]
             done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
             assert done.stdout.splitlines()[-1] == f"status {status} slow []"
+
+    @pytest.mark.parametrize(
+        ("script", "words"),
+        [
+            ("main.py", ("motion", "RGB", "--root_path", "nowhere", "--gpus", "99")),
+            ("test_models_center_crop.py", ("motion", "--root_path", "nowhere", "--weights", "a", "--output_dir", "b")),
+        ],
+    )
+    def test_the_first_line_comes_before_all_that(self, tmp_path: Path, script: str, words: tuple[str, ...]) -> None:
+        code = (
+            "import runpy, sys\n"
+            "sys.path.insert(0, sys.argv[1])\n"
+            "from ops.settings import announcement\n"
+            "announce = announcement.announce\n"
+            "def watched(config):\n"
+            "    announce(config)\n"
+            "    print('slow', sorted({'torch', 'torchvision', 'sklearn', 'av'} & set(sys.modules)), flush=True)\n"
+            "announcement.announce = watched\n"
+            "sys.argv = sys.argv[2:]\n"
+            "runpy.run_path(sys.argv[0], run_name='__main__')"
+        )
+        command = [sys.executable, "-c", code, str(REPOSITORY), str(REPOSITORY / script), *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        first, second = done.stdout.splitlines()[:2]
+        assert "on motion" in first and second == "slow []"
+        assert done.returncode == 2

@@ -12,11 +12,12 @@ import pytest
 import test_models_center_crop as centre_script
 import test_models_three_crops as three_script
 from ops.runtime.errors import InputError
+from ops.settings.network import ModelConfig
 from ops.settings.options import parse_results, parse_test, parse_train
 from ops.settings.results import ResultsConfig
 from ops.settings.saved import config_dict
 from ops.settings.testing import TestConfig, TestModel
-from ops.settings.training import ModelConfig, TrainConfig
+from ops.settings.training import TrainConfig
 from ops.training.lr_scheduler import build_schedule
 
 SOMETHING = (

@@ -8,19 +8,8 @@ from typing import Any, ClassVar
 import pytest
 
 from ops.runtime.errors import InputError
-from ops.runtime.options.declaration import (
-    CommaList,
-    Settings,
-    above,
-    add_options,
-    at_least,
-    declared,
-    from_to,
-    from_to_below,
-    part,
-    setting,
-    take,
-)
+from ops.runtime.options.declaration import Settings, add_options, declared, part, setting, take
+from ops.runtime.options.values import CommaList, above, at_least, from_to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,25 +135,3 @@ class TestCheck:
     def test_code_must_name_every_value(self) -> None:
         with pytest.raises(TypeError, match="depth"):
             Inner()  # type: ignore[call-arg]
-
-    @pytest.mark.parametrize(
-        ("limit", "allowed", "refused"),
-        [
-            (at_least(1), (1, 2.5), (0, float("inf"), float("nan"))),
-            (above(0), (1e-9,), (0, -1, float("inf"), float("nan"))),
-            (above(0, finite=False), (1, float("inf")), (0, float("nan"))),
-            (from_to(0, 1), (0, 1), (-0.1, 1.1, float("nan"))),
-            (from_to_below(0, 1), (0, 0.99), (-0.1, 1, float("nan"))),
-        ],
-    )
-    def test_bounds(self, limit: Any, allowed: tuple[float, ...], refused: tuple[float, ...]) -> None:
-        assert all(map(limit.holds, allowed)) and not any(map(limit.holds, refused))
-
-
-class TestCommaList:
-    def test_values(self) -> None:
-        assert CommaList(int)("1,2") == (1, 2)
-        assert CommaList.show((1, 2)) == "1,2"
-        for text in ("", "1,", "x", "1.5"):
-            with pytest.raises(argparse.ArgumentTypeError, match="whole numbers separated by commas"):
-                CommaList(int)(text)
