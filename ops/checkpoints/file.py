@@ -4,13 +4,15 @@ A checkpoint of this project is ``{'state_dict', 'arch', 'epoch', 'best_prec1', 
 published reference is converted, exactly, when it is read (reference_checkpoint.py).
 """
 
+import hashlib
+import io
 import os
 import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +23,31 @@ from ops.runtime import InputError, move_into_place, temporary_path
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The contents of a checkpoint file, on the CPU; nothing in it is executed (``weights_only``)."""
-    path = Path(path)
+    path = _require_file(path)
+    return _parse(path, path)
+
+
+def read_hashed_checkpoint(path: str | Path) -> tuple[dict[str, Any], str]:
+    """The contents of a checkpoint file and its SHA-256 (first 16 digits), of one reading of the file."""
+    path = _require_file(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: expected a checkpoint file, got {error.strerror or error}") from None
+    return _parse(io.BytesIO(data), path), hashlib.sha256(data).hexdigest()[:16]
+
+
+def _require_file(path: str | Path) -> Path:
     if not os.path.isfile(path):
         got = "a folder" if os.path.isdir(path) else "nothing there"
         raise InputError(f"{path}: expected a checkpoint file, got {got}")
+    return Path(path)
+
+
+def _parse(file: Path | BinaryIO, path: Path) -> dict[str, Any]:
     try:
-        _check_sums(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        _check_sums(file)
+        content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a file of a stranger fails in any way it likes
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{path}: expected a checkpoint written by torch.save, got: {reason[0]}") from None
@@ -36,13 +56,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _check_sums(path: Path) -> None:
+def _check_sums(file: Path | BinaryIO) -> None:
     """Compare the checksums in a checkpoint, which torch.load does not look at; older forms have none."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
             damaged = archive.testzip()
         if damaged is not None:
             raise ValueError(f"a damaged file, in which {damaged} does not match its checksum")
+    if not isinstance(file, Path):
+        file.seek(0)
 
 
 def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:

@@ -22,6 +22,7 @@ from .loaders import TrainBatchSampler as TrainBatchSampler
 from .loaders import test_loader as test_loader
 from .loaders import train_loader as train_loader
 from .loaders import validation_loader as validation_loader
+from .loaders import workers_warning as workers_warning
 from .sampling import DENSE_SPAN as DENSE_SPAN
 from .sampling import FrameSampler as FrameSampler
 from .transforms import Box as Box

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from ops.data.clip_watch import ClipWatch
 from ops.data.dataset import BrokenVideo, Clip, SampleKey, TestVideo, TestVideos, TrainClips
-from ops.runtime import InputError, shield_worker
+from ops.runtime import InputError, distributed, plural, processors, shield_worker
 
 SIGNAL_SECONDS = 3.0  # in which the signal of a worker that failed comes
 
@@ -128,6 +128,9 @@ class ClipLoader(DataLoader):
 
     dataset: TrainClips | TestVideos
 
+    def check_worker_number_rationality(self) -> None:
+        """Nothing: ``workers_warning`` says it, once a run and not once a loader."""
+
     def guard(self) -> AbstractContextManager[None]:
         return self.dataset.watch.guard()
 
@@ -199,3 +202,11 @@ def test_loader(
 ) -> ClipLoader:
     """Lists of TestVideo or BrokenVideo."""
     return _build_loader(dataset, sampler, list, workers, device, clip_timeout)
+
+
+def workers_warning(workers: int) -> str | None:
+    """What to say of a number of data-loading workers a process, if they are more than the processor cores."""
+    here, cores = workers * distributed.processes_here(), processors()
+    if here <= cores:
+        return None
+    return f"{plural(here, 'data-loading worker')} share {plural(cores, 'processor core')}: a lower -j may be faster"

@@ -3,7 +3,6 @@
 N videos of a batch, V views (clips x crops) of each, T segments, K classes.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ops.checkpoints import load_weights, read_checkpoint
+from ops.checkpoints import load_weights, read_hashed_checkpoint
 from ops.data import (
     BadVideos,
     BrokenVideo,
@@ -27,6 +26,7 @@ from ops.data import (
     read_list,
     test_loader,
     test_scale,
+    workers_warning,
 )
 from ops.evaluation.measurement import Checkpoint, Measurement, motion_name
 from ops.evaluation.metrics import RunningMean
@@ -53,6 +53,9 @@ def score_views(config: TestConfig, device: torch.device) -> None:
     source = VideoSource(config.dataset, records, choose_decoder(config.decoder))
     models, checkpoints = zip(*(_load_model(config, m, device) for m in config.models), strict=True)
     measurement = _measurement(config, len(records), models, checkpoints)
+    crowding = workers_warning(config.workers)
+    if crowding is not None:
+        log.warning(crowding)
     log.info("testing: %s", measurement.line())
     with closing(ScoreOutput(config, measurement, source)) as output:
         if output.is_complete:
@@ -86,7 +89,7 @@ def _fill(
 
 
 def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> tuple[Recognizer, Checkpoint]:
-    content = read_checkpoint(model.weights)
+    content, digest = read_hashed_checkpoint(model.weights)
     motion, window, trained_with = saved_model_settings(content, model.weights)
     motion = (MOTION_MODULES if motion is None else motion) if config.motion is None else config.motion
     window = window if config.motion_window is None else config.motion_window
@@ -102,7 +105,6 @@ def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> t
     if config.compile:
         network.compile()
     epoch = extra.get("epoch")
-    digest = hashlib.sha256(model.weights.read_bytes()).hexdigest()[:16]
     return network, Checkpoint(model.weights.name, epoch if isinstance(epoch, int) else None, digest)
 
 

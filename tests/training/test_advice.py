@@ -14,8 +14,8 @@ def config_of(folder: Path, *options: str) -> TrainConfig:
     return parse_train([*command, *options])
 
 
-def lines(config: TrainConfig, videos: int = 24, step: int = 4, workers: int = 2, cores: int = 2) -> list[str]:
-    return list(oversights(config, videos, step, workers, cores))
+def lines(config: TrainConfig, videos: int = 24, step: int = 4) -> list[str]:
+    return list(oversights(config, videos, step))
 
 
 class TestOversights:
@@ -40,11 +40,6 @@ class TestOversights:
     )  # fmt: skip
     def test_videos_that_an_epoch_does_not_see(self, motion_folder: Path, videos: int, said: str) -> None:
         assert lines(config_of(motion_folder), videos=videos) == [said]
-
-    def test_more_workers_than_cores(self, motion_folder: Path) -> None:
-        assert lines(config_of(motion_folder), workers=8) == [
-            "8 data-loading worker processes share 2 processor cores: fewer may be faster (-j)"
-        ]
 
     def test_no_class_names(self, motion_folder: Path, tmp_path: Path) -> None:
         root = motion_folder / "data/motion"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from ops.runtime import distributed, get_logger, plural, processors
+from ops.data import workers_warning
+from ops.runtime import get_logger, plural
 from ops.settings import TrainConfig
 
 
@@ -20,19 +21,17 @@ def advise(config: TrainConfig, num_videos: int, global_batch_size: int) -> None
         lr, scaled = config.lr, config.scaled_lr(global_batch_size)
         per_step, now = plural(config.lr_batch_size, "video"), plural(global_batch_size, "video")
         log.info("the learning rate %g for steps of %s becomes %g for steps of %s", lr, per_step, scaled, now)
-    workers = config.workers * distributed.processes_here()
-    for line in oversights(config, num_videos, global_batch_size, workers, processors()):
+    crowding = workers_warning(config.workers)
+    for line in (*oversights(config, num_videos, global_batch_size), *([crowding] if crowding else [])):
         log.warning(line)
 
 
-def oversights(config: TrainConfig, num_videos: int, global_batch_size: int, workers: int, cores: int) -> Iterator[str]:
+def oversights(config: TrainConfig, num_videos: int, global_batch_size: int) -> Iterator[str]:
     """What a user may not have meant, a line each.
 
     Args:
         num_videos: length of the training list.
         global_batch_size: videos a step, over all processes.
-        workers: data-loading processes on this machine.
-        cores: processor cores that they may use.
     """
     unseen = num_videos % global_batch_size
     if unseen:
@@ -44,11 +43,6 @@ def oversights(config: TrainConfig, num_videos: int, global_batch_size: int, wor
     if config.lr_scheduler == "step" and all(step >= config.epochs for step in config.lr_steps):
         steps = " ".join(f"{step:g}" for step in config.lr_steps)
         yield f"the learning rate never decays: none of --lr_steps {steps} is below --epochs {config.epochs}"
-    if workers > cores:
-        yield (
-            f"{plural(workers, 'data-loading worker process')} share {plural(cores, 'processor core')}: fewer may be "
-            f"faster (-j)"
-        )
     if not (config.dataset.class_names or config.dataset.mirror_pairs):
         yield (
             f"no class names ({config.dataset.root / 'classes.txt'} or --class_names): flipped clips keep their "
