@@ -69,7 +69,9 @@ def pick_device(gpus: Sequence[int] | None) -> torch.device:
         if index >= available:
             raise InputError(f"{asked}expected a GPU below {available}, got {index}")
     if gpus and len(chosen) > processes:
-        get_logger().warning("%sone GPU a process, so %d of them; torchrun starts more processes", asked, processes)
+        get_logger().warning(
+            "%sa process uses one GPU, so only %d of them; torchrun starts more processes", asked, processes
+        )
     torch.cuda.set_device(chosen[local_rank])
     get_logger().info("running on %s", torch.cuda.get_device_name(chosen[local_rank]))
     return torch.device("cuda", chosen[local_rank])

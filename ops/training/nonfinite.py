@@ -140,5 +140,5 @@ class FiniteUpdates:
         bad = [(loss, videos) for loss, videos in batches if not math.isfinite(loss)]
         names = ", ".join(self.name_of(video) for _, videos in bad or batches for video in videos)
         if bad:
-            return f"expected a finite loss, got {bad[0][0]} of the batch of {names}"
-        return f"expected finite gradients, got others of the batch of {names} (loss {batches[0][0]:.4g})"
+            return f"expected a finite loss, got {bad[0][0]} for the videos {names}"
+        return f"expected finite gradients, got others for the videos {names} (loss {batches[0][0]:.4g})"

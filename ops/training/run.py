@@ -114,7 +114,7 @@ def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping
         )
     if config.tune_from is not None and not resuming:
         new = tune_from(network, config.tune_from)
-        get_logger().info("tuning from %s; starting anew: %s", config.tune_from, ", ".join(new) or "nothing")
+        get_logger().info("fine-tuning from %s; new parameters: %s", config.tune_from, ", ".join(new) or "none")
     return network
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -162,6 +162,7 @@ class TestSignals:
             ("epoch.train_step:2", "SIGTERM", "stopped by SIGTERM and saved", "after 0 epochs and 2 steps;"),
             ("metrics.score_sums:3", "group:SIGINT", "stopped by SIGINT and saved", "after 0 epochs and 4 steps;"),
             ("epoch.train_step:3", "group:SIGTERM", "stopped by SIGTERM and saved", "after 1 epoch and 3 steps;"),
+            ("epoch.train_step:2", "group:SIGHUP", "stopped by SIGHUP and saved", "after 2 epochs and 1 step;"),
         )
         for when, what, line, progress in signals:
             status, output = runs.until(when, what, "stopped", *options)
@@ -182,27 +183,48 @@ class TestSignals:
         assert "Traceback" not in output and "stopped by" not in output
         assert names_in(runs.models(f"second_{name}")) == set()
 
+    def test_under_nohup_a_closed_terminal_stops_nothing(self, runs: Suffixed) -> None:
+        options = (*TRAIN, "--suffix", "nohup", "--epochs", "1")
+        killed = (sys.executable, str(REPOSITORY / "tests/at_call.py"), "epoch.train_step:2", "SIGHUP", MAIN, *options)
+        result = run("nohup", *killed, cwd=runs.folder)
+        assert result.returncode == 0 and "step 4/4" in result.stdout, result.stdout + result.stderr
+
+    def test_closed_ssh_under_nohup_and_torchrun(self, runs: Suffixed) -> None:
+        """torchrun hears SIGHUP in spite of nohup, and passes it on."""
+        options = (*TRAIN, "-b", "2", "--epochs", "100000", "--suffix", "ssh")
+        command = ("nohup", *torchrun_command(2, "main.py", *options))
+        output = self._stopped(runs, command, signal.SIGHUP)
+        assert output.count("stopped by SIGHUP") == 1, output
+        assert self._saved_as_said(runs.last("ssh"), output)
+
     def test_ctrl_c_under_torchrun(self, runs: Suffixed) -> None:
         """The terminal's signal reaches all processes, and torchrun sends each another one: saved all the same."""
         options = (*TRAIN, "-b", "2", "--epochs", "100000", "--suffix", "ctrl_c")
+        output = self._stopped(runs, torchrun_command(2, "main.py", *options), signal.SIGINT)
+        assert output.count("stopped by SIGINT") == 1, output
+        assert self._saved_as_said(runs.last("ctrl_c"), output)
+
+    def _stopped(self, runs: Suffixed, command: Sequence[str], number: signal.Signals) -> str:
+        """Output of a run whose whole process group gets a signal in its first epoch."""
         process = subprocess.Popen(
-            torchrun_command(2, "main.py", *options), cwd=runs.folder, env=environment_of_runs(), text=True,
+            command, cwd=runs.folder, env=environment_of_runs(), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
             assert process.stdout is not None
             lines = list(iter_until(process.stdout, "step 2/4"))
-            signal_group(process, signal.SIGINT)
+            signal_group(process, number)
             output = "".join(lines) + process.communicate(timeout=300)[0]
         finally:
             signal_group(process, signal.SIGKILL)
-        assert output.count("stopped by SIGINT") == 1, output
         assert process.returncode not in (0, None)
+        return output
+
+    def _saved_as_said(self, path: Path, output: str) -> bool:
         stopped = re.search(r"after (\d+) epochs?(?: and (\d+) steps?)?; resume", output)
-        position = torch.load(runs.last("ctrl_c"), weights_only=True)["position"]
-        assert stopped is not None and (position["epoch"], position["step"]) == tuple(
-            int(n or 0) for n in stopped.groups()
-        )
+        position = torch.load(path, weights_only=True)["position"]
+        assert stopped is not None, output
+        return (position["epoch"], position["step"]) == tuple(int(number or 0) for number in stopped.groups())
 
 
 def iter_until(lines: IO[str], text: str) -> Iterator[str]:
@@ -249,6 +271,20 @@ class TestRestarts:
         for change, said in ((("--seed", "1"), "--seed 0"), (("-b", "2"), "pass --accumulate 2")):
             status, output = runs.until(*NEVER, "order", "--epochs", "2", "--resume", "auto", *change)
             assert status == 2 and said in output and "inside an epoch" in output
+        halves = ("-b", "2", "--accumulate", "2")
+        assert "epoch 1/2 step 4/4" in runs.whole("order", "--epochs", "2", "--resume", "auto", *halves)
+
+    def test_where_only_the_validation_is_left_the_batch_may_change(self, runs: Suffixed) -> None:
+        status, output = runs.until("metrics.score_sums:5", "SIGUSR1", "validating", "--epochs", "2")
+        assert status == STOPPED and "after 0 epochs and 4 steps;" in output, output
+        output = runs.whole("validating", "--epochs", "2", "--resume", "auto", "-b", "2")
+        assert "after 0 epochs and 8 steps\n" in output and "epoch 1/2 step" not in output
+        assert output.count("validation: ") == 2 and "epoch 2/2 step 8/8" in output
+
+    def test_already_trained(self, runs: Suffixed, whole: Path) -> None:
+        shutil.copytree(whole.parent, runs.models("enough"))
+        output = runs.whole("enough", "--epochs", "1", "--resume", "auto")
+        assert "already trained for 3 epochs; --epochs is 1\n" in output and output.count("validation: ") == 1
 
     def test_an_earlier_checkpoint_does_not_mix_two_courses(self, runs: Suffixed, whole: Path) -> None:
         earlier = str(whole.with_name("2_epoch_ckpt.pth.tar"))
@@ -323,7 +359,7 @@ class TestNonFinite:
         """A learning rate that makes the second step's loss NaN."""
         bad = ("--epochs", "1", "--lr", "1e38", "--save_every", "1")
         status, output = runs.until(*NEVER, "bad", *bad)
-        named = re.search(r"error: epoch 1 step 2: expected a finite loss, got nan of the batch of (.*?);", output)
+        named = re.search(r"error: epoch 1 step 2: expected a finite loss, got nan for the videos (.*?);", output)
         assert status == 2 and named is not None and named[1].count(", ") == 3
         listed = (runs.folder / "data/motion/train_videos.txt").read_text()
         assert all(video in listed for video in named[1].split(", "))

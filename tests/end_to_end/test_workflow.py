@@ -113,6 +113,47 @@ class TestTraining:
         best = torch.load(trained_folder / "checkpoint" / f"{RUN}_anew" / "best.pth.tar", weights_only=True)["position"]
         assert f"top-1 {best['best_top1']:.2f} %" in output.split("validation: ")[1] and best["best_epoch"] == 1
 
+    def test_a_run_in_a_folder_of_its_own_has_a_best_and_a_log_of_its_own(self, trained_folder):
+        best = f"checkpoint/{RUN}/best.pth.tar"
+        checkpoint = torch.load(trained_folder / best, weights_only=True)
+        checkpoint["position"] |= {"best_top1": 99.9}
+        torch.save(checkpoint, trained_folder / "unbeatable.pth.tar")
+        arguments = ("motion", "RGB", *SMALL_TRAINING, "--epochs", "3", "--suffix", "branch")
+        resumed = run_script("main.py", *arguments, "--resume", "unbeatable.pth.tar", cwd=trained_folder)
+        models, logs = (trained_folder / kind / f"{RUN}_branch" for kind in ("checkpoint", "log"))
+        validated = re.findall(r"validation: loss [\d.]+, top-1 ([\d.]+) %", succeeded(resumed))
+        position = torch.load(models / "best.pth.tar", weights_only=True)["position"]
+        assert f"{position['best_top1']:.2f}" == max(validated, key=float) and position["best_epoch"] > 0
+        shutil.rmtree(models)
+        succeeded(run_script("main.py", *arguments, "--epochs", "1", "--print-freq", "4", cwd=trained_folder))
+        lines = (logs / "log.txt").read_text().splitlines()
+        assert (
+            f"training {RUN}_branch: resnet10, 2 segments, 32 px, on motion (8 classes), 1 epoch, learning rate"
+            in lines[0]
+        )
+        assert [line for line in lines if "epoch 1/1 step" in line] and "unbeatable" not in "".join(lines)
+        assert "unbeatable" in (logs / "earlier_1/log.txt").read_text()
+        events = EventAccumulator(str(logs)).Reload()
+        assert [e.step for e in events.Scalars("val/top1")] == [1]
+
+    def test_five_classes_or_fewer_have_no_top5(self, trained_folder):
+        """And what the settings may have overlooked is said, in the project's own words."""
+        (trained_folder / "three.txt").write_text("".join(f"{i:05d}.mp4 {i % 3}\n" for i in range(7)))
+        arguments = (
+            "mine", "RGB", *SMALL_TRAINING, "--epochs", "1", "--suffix", "three", "--num_class", "3", "-j", "99",
+            "--storage", "videos", "--root_path", "data/motion/videos/train",
+            "--train_list", "three.txt", "--val_list", "three.txt",
+        )  # fmt: skip
+        result = run_script("main.py", *arguments, cwd=trained_folder)
+        output = succeeded(result)
+        assert "top-5" not in output and output.count("top-1") >= 3 and "(3 classes)" in output
+        assert "3 of 7 training videos are not seen in an epoch" in output and ", 1 step an epoch of 4 videos" in output
+        assert "the learning rate never decays: none of --lr_steps 30 45 55 is below --epochs 1" in output
+        assert output.count("99 data-loading workers share ") == 1 and "UserWarning" not in output + result.stderr
+        logs = trained_folder / "log" / f"{RUN.replace('motion', 'mine')}_three"
+        scalars = EventAccumulator(str(logs)).Reload().Tags()["scalars"]
+        assert {"train/top1", "val/top1"} <= set(scalars) and not [name for name in scalars if "top5" in name]
+
     def test_tunes_from_a_checkpoint_with_another_head(self, trained_folder):
         (trained_folder / "two_classes.txt").write_text("00000.mp4 0\n00001.mp4 1\n" * 2)
         arguments = (
@@ -122,7 +163,7 @@ class TestTraining:
             "--tune_from", f"checkpoint/{RUN}/best.pth.tar",
         )  # fmt: skip
         output = succeeded(run_script("main.py", *arguments, cwd=trained_folder))
-        assert "starting anew: head.weight, head.bias" in output
+        assert "new parameters: head.weight, head.bias" in output
         assert "no class names (data/motion/videos/train/classes.txt or --class_names): flipped clips keep" in output
 
     def test_frame_folders_and_a_toml_file(self, trained_folder):

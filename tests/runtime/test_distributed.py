@@ -76,7 +76,12 @@ class TestPickDevice:
             (0, None, "INFO", "no GPU here, running on the CPU"),
             (0, (0, 1), "WARNING", "--gpus 0 1: no GPU here, running on the CPU"),
             (2, None, "INFO", "running on GPU 0"),
-            (2, (0, 1), "WARNING", "--gpus 0 1: one GPU a process, so 1 of them; torchrun starts more processes"),
+            (
+                2,
+                (0, 1),
+                "WARNING",
+                "--gpus 0 1: a process uses one GPU, so only 1 of them; torchrun starts more processes",
+            ),
         ],
     )
     def test_says_what_a_run_is_on(

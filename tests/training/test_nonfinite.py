@@ -96,13 +96,13 @@ class TestOneProcess:
         with pytest.raises(InputError) as caught:
             updates.check(10, 0)
         said = str(caught.value)
-        assert said.startswith("epoch 2 step 3: expected a finite loss, got inf of the batch of v50.mp4, v51.mp4;")
+        assert said.startswith("epoch 2 step 3: expected a finite loss, got inf for the videos v50.mp4, v51.mp4;")
         assert "--skip_nonfinite" in said
 
     def test_names_all_videos_of_bad_gradients(self) -> None:
         updates = build(network(), 0)
         step(updates, updates.model, 1, batches=2, bad_gradient=True)
-        with pytest.raises(InputError, match=r"finite gradients, got others of the batch of v4\.mp4, v5\.mp4, v6\.mp4"):
+        with pytest.raises(InputError, match=r"finite gradients, got others for the videos v4\.mp4, v5\.mp4, v6\.mp4"):
             updates.check(10, 0)
 
     def test_tolerates_so_many_of_a_run(self) -> None:
@@ -176,5 +176,5 @@ class TestTwoProcesses:
         assert first["skipped"] == second["skipped"] == 1
         assert all(same(a, b) for a, b in zip(first["after"], second["after"], strict=True))
         assert same(first["after"][0], first["after"][1]) and not same(first["after"][1], first["after"][2])
-        expected = "epoch 1 step 4: expected a finite loss, got inf of the batch of v22.mp4, v23.mp4;"
+        expected = "epoch 1 step 4: expected a finite loss, got inf for the videos v22.mp4, v23.mp4;"
         assert first["said"].startswith(expected) and first["said"] == second["said"]
