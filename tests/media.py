@@ -151,7 +151,19 @@ def real_videos() -> list[Path]:
 def decoder_loads(name: str) -> bool:
     """Whether a decoder is installed here, with the libraries that it needs."""
     try:
+        module = importlib.import_module(DECODERS[name].split(".")[0])
         importlib.import_module(DECODERS[name])
     except (ImportError, OSError, RuntimeError):
         return False
-    return True
+    return name != "torchcodec" or getattr(module, "ffmpeg_major_version", 0) is not None
+
+
+def needs_decoder(name: str) -> pytest.MarkDecorator:
+    """Skips a test, and says why, where a decoder is not installed."""
+    lacks = {"torchcodec": "torchcodec or the FFmpeg libraries that it needs are not installed"}
+    return pytest.mark.skipif(not decoder_loads(name), reason=lacks.get(name, f"{name} is not installed"))
+
+
+# All decoders as parameters of a test; those that cannot run here are skipped.
+ALL_DECODERS = [pytest.param(name, marks=needs_decoder(name), id=name) for name in DECODERS]
+OTHER_DECODERS = [parameters for parameters in ALL_DECODERS if parameters.id != "pyav"]

@@ -11,6 +11,10 @@ class VideoError(Exception):
     """A video that cannot be read: the message names the file and says why."""
 
 
+class UnknownOrderError(Exception):
+    """Headers that do not tell for certain which pictures decoding gives, and in which order."""
+
+
 def check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise VideoError(f"{path}: expected pictures of at most {MAX_PIXELS} pixels, got {width}x{height}")

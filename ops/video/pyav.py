@@ -1,23 +1,28 @@
-"""Frames of a video file with PyAV: exactly those asked for, and little work for others.
+"""Frames of a video file with PyAV: exactly those that decoding it from end to end gives, and little work for others.
 
-Frames are counted in order of presentation, from 0. Their places come from the times of their packets.
+Frames are counted in the order in which the decoder gives them, from 0.
 """
 
-import bisect
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ops.video.errors import MAX_FRAMES, MAX_PIXELS, VideoError, check_size, one_line
+from ops.video.container import is_cut_off, open_container, picture_stream
+from ops.video.errors import VideoError, one_line
+from ops.video.index import Known, Places, Run, find_places, recall, remember
+
+KEPT_BYTES = 2**26  # of decoded pictures that an opened file may hold: all of a clip as data sets have them in AVI
 
 
 class PyAVReader:
-    """A video file read with PyAV: a pass over the packets finds the frames' times, then what is needed is decoded.
+    """A video file read with PyAV.
 
-    Key frames that lie between two wanted frames are jumped to, and what no other frame refers to is left out.
+    Where its headers tell for certain which packet is which frame (``ops.video.index``), key frames that lie between
+    two wanted frames are jumped to, and what no other frame refers to is skipped. Any other file is decoded from its
+    first frame on: once to count its frames, which are kept if they are small, else again for the wanted ones.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,42 +30,77 @@ class PyAVReader:
 
         self.path = path
         self._error = av.error.FFmpegError
+        self._kept: list[Any] = []
+        # One for all frames: to make one costs more than to use it. PyAV 17 and later would start threads for it.
+        self._to_rgb = av.video.reformatter.VideoReformatter()
+        self._one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
         try:
-            self._container = av.open(str(path))
-            # Containers and their streams refer to each other: left to the garbage collector, their memory piles up.
-            weakref.finalize(self, self._container.close)
-            self._stream = _picture_stream(path, self._container)
-            self._stream.codec_context.thread_count = 1
-            # One for all frames: to make one costs more than to use it. PyAV 17 and later would start threads for it.
-            self._to_rgb = av.video.reformatter.VideoReformatter()
-            self._one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
-            packets = [p for p in self._container.demux(self._stream) if p.size]
+            self._open()
+            known = recall(path)
+            if known is None:
+                known = self._look()
+                remember(path, known)
         except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
             raise VideoError(f"{path}: expected a video that PyAV opens, got {one_line(error)}") from None
-        announced = self._stream.frames
-        if len(packets) < announced:
-            raise VideoError(f"{path}: expected {announced} frames, as the file says, got {len(packets)} (cut off?)")
-        shown = [p.pts for p in packets if not p.is_discard]
-        self._length = len(shown)
+        self._length, self._places = known
         if self._length == 0:
             raise VideoError(f"{path}: expected a video with frames, got none")
-        # AVI carries no presentation times, and raw streams none at all: their frames are counted from the start.
-        timed = self._container.format.name != "avi" and None not in shown and len(set(shown)) == len(shown)
-        timed = timed and any(p.is_keyframe for p in packets)
-        self._packets = _PacketTable(packets, sorted(shown)) if timed else None
+
+    def _open(self) -> None:
+        self.container = open_container(self.path)
+        # Containers and their streams refer to each other: left to the garbage collector, their memory piles up.
+        weakref.finalize(self, self.container.close)
+        self.stream = picture_stream(self.path, self.container)
+
+    def _look(self) -> Known:
+        """Finds out how many frames there are, and where."""
+        places, count = find_places(self.container, self.stream)
+        if places is None:
+            if count:  # packets are gone
+                self.container.close()
+                self._open()
+            length = count = self._count()
+        else:
+            length = len(places)
+        announced = self.stream.frames
+        if count < announced and is_cut_off(self.path):
+            raise VideoError(f"{self.path}: expected {announced} frames, as the file says, got {count} (cut off?)")
+        return Known(length, places)
+
+    def _count(self) -> int:
+        """Decodes everything; keeps the frames if they are small."""
+        length = size = 0
+        for frame in self.container.decode(self.stream):
+            length += 1
+            size += sum(plane.buffer_size for plane in frame.planes) if size <= KEPT_BYTES else 0
+            if size <= KEPT_BYTES:
+                self._kept.append(frame)
+            else:
+                self._kept = []
+        return length
 
     def __len__(self) -> int:
         return self._length
 
+    @property
+    def is_only_video(self) -> bool:
+        """Whether no other decoder can take another stream for the video."""
+        return len(self.container.streams.video) == 1
+
+    @property
+    def places(self) -> Places | None:
+        """Where the frames are, if that is certain."""
+        return self._places
+
     def get_frames(self, indices: np.ndarray) -> np.ndarray:
         found: dict[int, np.ndarray] = {}
         try:
-            if self._packets is not None:
-                for run in self._packets.runs(indices):
-                    found |= self._decode_run(self._packets, run)
+            if self._places is not None:
+                for run in self._places.runs(indices):
+                    found |= self._decode_run(run, self._places.can_skip)
             if len(found) < len(indices):
-                # Uncounted as yet, or of other times than their packets, or before the key frame that was found.
-                found = self._decode_counting(indices)
+                wanted = set(indices.tolist())
+                found = {i: self._upright(f) for i, f in enumerate(self._from_the_first(indices[-1])) if i in wanted}
         except (self._error, OSError, ValueError) as error:
             raise VideoError(f"{self.path}: expected frames {_range(indices)}, got {one_line(error)}") from None
         missing = [int(i) for i in indices if int(i) not in found]
@@ -75,35 +115,39 @@ class PyAVReader:
                 )
         return np.stack(frames)
 
-    def _decode_run(self, table: "_PacketTable", run: "_Run") -> dict[int, np.ndarray]:
-        """The frames of a run that were found, by index."""
-        context, found = self._stream.codec_context, {}
-        self._container.seek(run.key_time, stream=self._stream, backward=True)
-        for packet in self._container.demux(self._stream):
-            context.skip_frame = "DEFAULT" if packet.pts in run.wanted else "NONREF"
-            last = packet.size == 0 or table.position.get(packet.pts, -1) >= run.last
-            for frame in packet.decode() + (context.decode(None) if last and packet.size else []):
+    def _decode_run(self, run: Run, can_skip: bool) -> dict[int, np.ndarray]:
+        """The frames of a run by index; none where the decoder gives something else than was expected."""
+        context, found = self.stream.codec_context, {}
+        others = "NONREF" if can_skip else "DEFAULT"
+        self.container.seek(run.start_time, stream=self.stream, backward=True)
+        is_first, shown = True, None
+        for packet in self.container.demux(self.stream):
+            if is_first and packet.pts != run.start_time:
+                return {}
+            is_first = False
+            context.skip_frame = "DEFAULT" if packet.pts in run.wanted else others
+            is_last = packet.size == 0 or packet.pts == run.last
+            for frame in packet.decode() + (context.decode(None) if is_last and packet.size else []):
+                if frame.pts is None or (shown is not None and frame.pts <= shown):
+                    return {}
+                shown = frame.pts
                 if frame.pts in run.wanted:
                     found[run.wanted[frame.pts]] = self._upright(frame)
-            if last:
+            if is_last:
                 break
         context.skip_frame = "DEFAULT"
         return found
 
-    def _decode_counting(self, indices: np.ndarray) -> dict[int, np.ndarray]:
-        """Frames by index, counted from the first on."""
-        import av
-
-        wanted, found = set(indices.tolist()), {}
-        with av.open(str(self.path)) as container:
-            stream = _picture_stream(self.path, container)
-            stream.codec_context.thread_count = 1
-            for index, frame in enumerate(container.decode(stream)):
-                if index in wanted:
-                    found[index] = self._upright(frame)
-                if index >= indices[-1]:
+    def _from_the_first(self, last: int) -> Iterator[Any]:
+        """The frames from the first to that of index ``last``, decoded one after the other."""
+        if self._kept:
+            yield from self._kept[: last + 1]
+            return
+        with open_container(self.path) as container:
+            for index, frame in enumerate(container.decode(picture_stream(self.path, container))):
+                yield frame
+                if index >= last:
                     break
-        return found
 
     def _upright(self, frame: Any) -> np.ndarray:
         """A decoded frame as (H, W, 3) RGB, turned and mirrored as its file says, to the nearest quarter turn."""
@@ -117,88 +161,5 @@ class PyAVReader:
         return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
-class _Run(NamedTuple):
-    """Frames that are decoded without a jump: from a key frame's time to the ``last`` packet; index of wanted times."""
-
-    key_time: int
-    last: int
-    wanted: dict[int, int]
-
-
-class _PacketTable:
-    """Where the frames of a file are: packets in the order of decoding, times in the order of showing.
-
-    Args:
-        packets: PyAV's, each with a time.
-        times: of the frames that are shown, sorted.
-    """
-
-    def __init__(self, packets: Sequence[Any], times: list[int]) -> None:
-        self.times = times
-        self.position = {p.pts: k for k, p in enumerate(packets)}
-        self.keys = [k for k, p in enumerate(packets) if p.is_keyframe]
-        self.key_times = [packets[k].pts for k in self.keys]
-
-    def runs(self, indices: np.ndarray) -> list[_Run]:
-        """How to decode the frames at sorted ``indices``."""
-        runs: list[_Run] = []
-        for index in indices.tolist():
-            time = self.times[index]
-            place = self.position[time]
-            key = self._key_before(time, place)
-            if not runs or self.keys[key] > runs[-1].last + 1:
-                runs.append(_Run(self.key_times[key], place, {time: index}))
-            else:
-                runs[-1].wanted[time] = index
-                runs[-1] = runs[-1]._replace(last=max(runs[-1].last, place))
-        return runs
-
-    def _key_before(self, time: int, place: int) -> int:
-        """The last key frame that a frame can depend on: decoded and shown before it, or itself."""
-        number = bisect.bisect_right(self.keys, place) - 1
-        while number > 0 and self.key_times[number] > time:
-            number -= 1
-        return max(number, 0)
-
-
-def announced_frames(path: Path) -> int:
-    """Frames that the header of a video file announces, 0 where it does not tell; the header alone is read.
-
-    Raises:
-        VideoError: the header is damaged, or announces pictures that are too large.
-    """
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            stream = _picture_stream(path, container)
-            rate = max(stream.average_rate or 0, stream.guessed_rate or 0)
-            seconds = max((stream.duration or 0) * (stream.time_base or 0), (container.duration or 0) / av.time_base)
-            announced, expected = stream.frames, int(seconds * rate)
-    except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
-        raise VideoError(f"{path}: expected a video, got {one_line(error)}") from None
-    if max(announced, expected) > MAX_FRAMES:  # decord would end its process for want of memory
-        raise VideoError(f"{path}: expected at most {MAX_FRAMES} frames, got {max(announced, expected)} announced")
-    return announced
-
-
-def _picture_stream(path: Path, container: Any) -> Any:
-    """The first stream of pictures of a container that PyAV has opened, if it can be decoded and is not too large."""
-    stream = container.streams.video[0]
-    context = stream.codec_context
-    if context is None:
-        raise VideoError(f"{path}: expected a video with a decoder, got one of an unknown kind")
-    check_size(path, context.width, context.height)
-    context.options = {"max_pixels": str(MAX_PIXELS)}
-    return stream
-
-
 def _range(indices: np.ndarray) -> str:
     return f"{indices[0]} to {indices[-1]}"
-
-
-def same_length(reader: PyAVReader, length: int, decoder: str) -> PyAVReader:
-    """``reader``, if it counts the frames that another decoder has counted: indices would mean other frames."""
-    if len(reader) != length:
-        raise VideoError(f"{reader.path}: expected {length} frames as {decoder} counts, got {len(reader)} from PyAV")
-    return reader

@@ -1,13 +1,14 @@
 """Frames of a video by index: folders of images and video files, behind one small interface.
 
-Decoders: PyAV (default), decord and torchcodec. They count frames alike, in order of presentation, from 0.
+Decoders: PyAV (default), decord and torchcodec. They count frames alike, in the order in which plain decoding
+gives them, from 0.
 """
 
 import importlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import numpy as np
@@ -84,21 +85,39 @@ def _read_image(path: Path, folder: Path) -> np.ndarray:
         raise VideoError(f"{path}: expected an image, got {one_line(error)}") from None
 
 
-def _import_or_none(name: str) -> ModuleType | None:
+def _is_missing(name: str) -> str | None:
+    """What is missing for a decoder, None where it is installed and loads."""
+    package = DECODERS[name].split(".")[0]
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(DECODERS[name])
+        # torchcodec loads FFmpeg's shared libraries on import, but says so only here if there are none.
+        loads = getattr(sys.modules[package], "ffmpeg_major_version", module) is not None
+    except ModuleNotFoundError:
+        return f"the package {package}: python -m pip install {package}"
     except (ImportError, OSError, RuntimeError):
+        loads = False
+    if loads:
         return None
+    if name == "torchcodec":
+        return (
+            "FFmpeg's shared libraries, which its package does not bring (on Debian and Ubuntu: apt-get install ffmpeg)"
+        )
+    return f"a package {package} that loads"
 
 
 def choose_decoder(name: str) -> str:
-    """The decoder that was asked for; PyAV stands in for decord, which has wheels for x86-64 only."""
-    if _import_or_none(DECODERS[name]) is not None:
+    """The decoder that was asked for; PyAV stands in for decord, which has wheels for x86-64 only.
+
+    Raises:
+        InputError: it is not installed, or libraries that it needs are not.
+    """
+    missing = _is_missing(name)
+    if missing is None:
         return name
     if name == "decord":
         get_logger().warning("decord is not installed (it has wheels for x86-64 only): videos are read with PyAV")
         return choose_decoder("pyav")
-    raise InputError(f"expected the package of --decoder {name} to be installed and to load, got none that does")
+    raise InputError(f"--decoder {name} needs {missing}; or choose --decoder pyav")
 
 
 def open_video(path: Path, decoder: str) -> Reader:

@@ -1,38 +1,40 @@
 """Frames of a video file with torchcodec."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 
-from ops.video.errors import VideoError, one_line
-from ops.video.pyav import PyAVReader, announced_frames, same_length
+from ops.video.container import check_announced
+from ops.video.pyav import PyAVReader
+from ops.video.standing_in import stands_in
 
 
 class TorchCodecReader:
-    """A video file read with torchcodec; AVI, whose frames it numbers otherwise, and what it fails on, with PyAV."""
+    """A video file read with torchcodec; what it may number otherwise, and what it fails on, with PyAV."""
 
     def __init__(self, path: Path) -> None:
         from torchcodec.decoders import VideoDecoder
 
-        self.path = path
-        self._instead: PyAVReader | None = None
-        announced = announced_frames(path)
-        try:
-            self._decoder = VideoDecoder(str(path), seek_mode="exact", num_ffmpeg_threads=1, dimension_order="NHWC")
-            self._length = len(self._decoder)
-        except (RuntimeError, ValueError) as error:
-            raise VideoError(f"{path}: expected a video that torchcodec opens, got {one_line(error)}") from None
-        if self._length < announced or path.suffix.lower() == ".avi":
-            self._instead = PyAVReader(path)
-            self._length = len(self._instead)
+        self._pyav = PyAVReader(path)
+        check_announced(path, self._pyav.container, self._pyav.stream)
+        self._decoder = None
+        if stands_in(self._pyav, "torchcodec"):
+            return
+        with contextlib.suppress(RuntimeError, ValueError):
+            decoder = VideoDecoder(
+                str(path.absolute()), seek_mode="exact", num_ffmpeg_threads=1, dimension_order="NHWC"
+            )
+            if len(decoder) == len(self):
+                self._decoder = decoder
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._pyav)
 
     def get_frames(self, indices: np.ndarray) -> np.ndarray:
-        if self._instead is None:
+        if self._decoder is not None:
             try:
                 return self._decoder.get_frames_at(indices.tolist()).data.numpy()
             except (RuntimeError, IndexError):
-                self._instead = same_length(PyAVReader(self.path), len(self), "torchcodec")
-        return self._instead.get_frames(indices)
+                self._decoder = None
+        return self._pyav.get_frames(indices)

@@ -23,8 +23,8 @@ from ops.data.sampling import FrameSampler
 from ops.data.transforms import TestTransform as TransformOfTests
 from ops.data.transforms import TrainTransform
 from ops.data.video_list import VideoRecord
+from ops.video import container
 from ops.video import errors as video_errors
-from ops.video import pyav as pyav_reader
 from ops.video import reader as video_reader
 from ops.video.errors import VideoError
 from ops.video.reader import FrameFolder, open_video
@@ -107,7 +107,7 @@ class TestDamagedFiles:
     def test_a_clip_or_a_reason_of_many_more(self, tmp_path: Path, seed: int) -> None:
         check(tmp_path, each=30, seed=seed)
 
-    @pytest.mark.parametrize("decoder", DECODERS)
+    @pytest.mark.parametrize("decoder", media.ALL_DECODERS)
     def test_absurd_sizes_take_no_memory(self, tmp_path: Path, decoder: str) -> None:
         """One picture of that size would take 768 MB as RGB."""
         items = [(damaged, decoder) for damaged in absurd_videos(tmp_path)]
@@ -119,7 +119,7 @@ class TestDamagedFiles:
         found = [outcome.value for outcome in outcomes([items[0], *items], peak)]
         assert max(found) - found[0] < 400
 
-    @pytest.mark.parametrize("decoder", DECODERS)
+    @pytest.mark.parametrize("decoder", media.ALL_DECODERS)
     def test_unreadable_files_are_named(self, decoder: str) -> None:
         with tempfile.TemporaryDirectory() as name:  # one that others may enter, unlike tmp_path
             root = Path(name)
@@ -139,7 +139,7 @@ class TestDamagedFiles:
 
 
 class TestLargePictures:
-    @pytest.mark.parametrize("decoder", DECODERS)
+    @pytest.mark.parametrize("decoder", media.ALL_DECODERS)
     def test_of_a_video(self, tmp_path: Path, decoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
         path = media.make_video(tmp_path / "a.mp4", 9, (64, 48))
         monkeypatch.setattr(video_errors, "MAX_PIXELS", 64 * 48)
@@ -156,10 +156,10 @@ class TestLargePictures:
     def test_8k_is_not_too_large(self) -> None:
         assert video_errors.MAX_PIXELS >= 7680 * 4320
 
-    @pytest.mark.parametrize("decoder", DECODERS)
+    @pytest.mark.parametrize("decoder", media.ALL_DECODERS)
     def test_more_frames_than_anyone_has(self, tmp_path: Path, decoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
         path = media.make_video(tmp_path / "a.mp4", 12)
-        monkeypatch.setattr(pyav_reader, "MAX_FRAMES", 11)
+        monkeypatch.setattr(container, "MAX_FRAMES", 11)
         if decoder != "pyav":
             with pytest.raises(VideoError, match="expected at most 11 frames, got 12"):
                 open_video(path, decoder)

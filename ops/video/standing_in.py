@@ -1,0 +1,29 @@
+"""Which files decord and torchcodec are used for, and what is said where PyAV stands in for them."""
+
+import mmap
+
+from ops.runtime import get_logger
+from ops.video.pyav import PyAVReader
+
+# Those of which tests/video/test_grid.py has verified every way to cut and remux.
+VERIFIED = {
+    "decord": {"h264", "hevc", "vp8", "vp9", "mjpeg", "prores"},
+    "torchcodec": {"h264", "hevc", "vp8", "vp9", "av1", "mjpeg", "prores"},
+}
+_said = mmap.mmap(-1, len(VERIFIED))  # a byte a decoder, shared with the workers that are forked from this process
+
+
+def stands_in(reader: PyAVReader, decoder: str) -> bool:
+    """Whether PyAV is to read a file in place of another decoder; the first time, it is said."""
+    codec = reader.stream.codec_context.codec.canonical_name
+    if reader.places is not None and reader.is_only_video and codec in VERIFIED[decoder]:
+        return False
+    number = list(VERIFIED).index(decoder)
+    if not _said[number]:
+        _said[number] = 1
+        get_logger().warning(
+            "%s: PyAV reads this file and others like it, of which %s is not known to give every frame in its place",
+            reader.path,
+            decoder,
+        )
+    return True
