@@ -32,6 +32,9 @@ def parser() -> OneLineParser:
     add("--report", type=Path, metavar="DIR", help="folder to write the reports to (default: the folder of each list)")
     add("--write_clean", action="store_true",
         help="also write LIST_clean.txt, the list without what cannot be used (default: reports only)")  # fmt: skip
+    add("--verify_frames", action="store_true",
+        help="also compare random frames, as training reads them, with decoding the video from end to end "
+        "(default: do not compare)")  # fmt: skip
     return made
 
 
@@ -40,7 +43,9 @@ def main() -> None:
     from ops.preparation import CheckOptions, check_lists  # takes longer to import than to say --help
 
     spec, lists = resolve_sources(parsed)
-    options = CheckOptions(parsed.decoder, parsed.jobs, parsed.timeout, parsed.report, parsed.write_clean)
+    options = CheckOptions(
+        parsed.decoder, parsed.jobs, parsed.timeout, parsed.report, parsed.write_clean, parsed.verify_frames
+    )
     sys.exit(check_lists(spec, lists, options))
 
 

@@ -28,7 +28,7 @@ from ops.data import (
 )
 from ops.models import FRAMES_PER_SEGMENT
 from ops.runtime import InputError
-from ops.video import DECODERS, choose_decoder
+from ops.video import DECODERS, choose_decoder, open_container
 
 NUM_CLIPS = 10
 SIZE, FRAMES, RATE = (340, 256), 250, 25  # of the video that is made: ten seconds
@@ -72,7 +72,7 @@ def make_folder(video: Path, folder: Path) -> int:
     """The frames of a video as 00001.jpg and so on; returns how many."""
     folder.mkdir(parents=True)
     count = 0
-    with av.open(str(video)) as container:
+    with open_container(video) as container:
         for frame in container.decode(video=0):
             count += 1
             frame.to_image().save(folder / f"{count:05d}.jpg", quality=90)

@@ -17,6 +17,8 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 
+from ops.video import open_container
+
 MISSING_SHARE, MISSING_SECONDS = 0.1, 0.5  # a file that ends earlier than it says by both is cut off
 DEFAULT_RATE = Fraction(25)
 UNSPECIFIED = 2
@@ -49,8 +51,7 @@ class FrameStream:
     def frames(self) -> Iterator[av.VideoFrame]:
         """Every frame, upright, with increasing ``pts``; what the file says of all of them is known with the first."""
         try:
-            # An absolute path is never taken for a protocol, whatever colons are in it.
-            with av.open(str(self.path.absolute()), metadata_errors="replace") as container:
+            with open_container(self.path) as container:
                 yield from self._frames_of(container)
         except av.error.FFmpegError as error:
             raise UnusableVideo(error.strerror or str(error)) from None

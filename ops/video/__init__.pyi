@@ -1,3 +1,4 @@
+from .container import open_container as open_container
 from .errors import MAX_FRAMES as MAX_FRAMES
 from .errors import VideoError as VideoError
 from .reader import DECODERS as DECODERS
@@ -6,3 +7,4 @@ from .reader import Reader as Reader
 from .reader import choose_decoder as choose_decoder
 from .reader import open_video as open_video
 from .reader import read_frames as read_frames
+from .verify import verify_frames as verify_frames

@@ -31,9 +31,7 @@ class PyAVReader:
         self.path = path
         self._error = av.error.FFmpegError
         self._kept: list[Any] = []
-        # One for all frames: to make one costs more than to use it. PyAV 17 and later would start threads for it.
-        self._to_rgb = av.video.reformatter.VideoReformatter()
-        self._one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+        self._upright = Upright()
         try:
             self._open()
             known = recall(path)
@@ -149,8 +147,18 @@ class PyAVReader:
                 if index >= last:
                     break
 
-    def _upright(self, frame: Any) -> np.ndarray:
-        """A decoded frame as (H, W, 3) RGB, turned and mirrored as its file says, to the nearest quarter turn."""
+
+class Upright:
+    """Brings decoded frames into (H, W, 3) RGB, turned and mirrored as their file says, to the nearest quarter turn."""
+
+    def __init__(self) -> None:
+        import av
+
+        # One for all frames: to make one costs more than to use it. PyAV 17 and later would start threads for it.
+        self._to_rgb = av.video.reformatter.VideoReformatter()
+        self._one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
+
+    def __call__(self, frame: Any) -> np.ndarray:
         picture = self._to_rgb.reformat(frame, format="rgb24", **self._one_thread).to_ndarray()
         matrix = frame.side_data.get("DISPLAYMATRIX")
         if matrix is None:

@@ -37,9 +37,10 @@ class Frame:
 
 class VideoReader:
     def __init__(self, path, num_threads):
-        if "dies" in path:
+        name = os.path.basename(path)
+        if "dies" in name:
             os.kill(os.getpid(), signal.SIGSEGV)
-        if "hangs" in path and "CALM" not in os.environ:
+        if "hangs" in name and "CALM" not in os.environ:
             time.sleep(1000)
         with av.open(path) as container:
             self.pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]

@@ -35,6 +35,7 @@ class CheckOptions:
         timeout: seconds after which reading a video fails; 0 for no limit.
         report: folder of the reports; None for that of each list.
         write_clean: also write lists without what cannot be used.
+        verify_frames: compare the frames that training reads with those of plain decoding.
     """
 
     decoder: str
@@ -42,6 +43,7 @@ class CheckOptions:
     timeout: float
     report: Path | None
     write_clean: bool
+    verify_frames: bool = False
 
 
 def check_lists(spec: DatasetSpec, paths: Sequence[Path], options: CheckOptions) -> int:
@@ -62,9 +64,14 @@ def check(spec: DatasetSpec, lists: Sequence[VideoList], options: CheckOptions) 
         raise InputError(f"{spec.root}: expected the root folder of data set {spec.name}, got no such folder")
     check_targets(lists, options.report)
     decoder = choose_decoder(options.decoder) if spec.storage == "videos" else "images"
-    settings = {"storage": spec.storage, "image_tmpl": spec.image_tmpl, "decoder": decoder}
+    settings = {
+        "storage": spec.storage,
+        "image_tmpl": spec.image_tmpl,
+        "decoder": decoder,
+        "verify_frames": options.verify_frames,
+    }
     with Journal((options.report or lists[0].path.parent) / JOURNAL, settings) as journal:
-        facts = inspect_all(videos_of(lists), Inspect(spec, decoder), options, journal)
+        facts = inspect_all(videos_of(lists), Inspect(spec, decoder, options.verify_frames), options, journal)
         found = find_problems(lists, spec, facts, digest_all(facts, options))
         described = f"data set {spec.name}, {spec.storage}, {plural(spec.num_classes, 'class')}"
         for part, findings in zip(lists, found, strict=True):

@@ -21,16 +21,18 @@ class Inspect:
     Args:
         spec: the data set.
         decoder: of video files.
+        verify: compare the frames that training reads with those of plain decoding.
     """
 
     spec: DatasetSpec
     decoder: str
+    verify: bool = False
 
     def __call__(self, video: ListedVideo, threads: int) -> Facts:
         if self.spec.storage == "frames":
             return inspect_folder(video.path, self.spec.image_tmpl)
         with quiet_stderr():
-            return inspect_video(video.path, self.decoder, threads)
+            return inspect_video(video.path, self.decoder, threads, self.verify)
 
 
 @contextlib.contextmanager

@@ -7,16 +7,18 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 
 from ops.preparation.checking.facts import Facts, Problem, absent, in_numbers, some, without_path
 from ops.preparation.frame_stream import FrameStream, UnusableVideo, picture_stream, upright
-from ops.video import VideoError, open_video
+from ops.video import VideoError, open_container, open_video, verify_frames
 
 
-def inspect_video(path: Path, decoder: str, threads: int) -> Facts:
-    """Opens a video as training does and reads its first, middle and last frame; then decodes all of it."""
+def inspect_video(path: Path, decoder: str, threads: int, verify: bool = False) -> Facts:
+    """Opens a video as training does and reads its first, middle and last frame; then decodes all of it.
+
+    With ``verify`` the frames that training reads are also compared with those of plain decoding.
+    """
     if not os.path.lexists(path):
         return absent(path)
     size = path.stat().st_size if path.is_file() else 0
@@ -27,6 +29,10 @@ def inspect_video(path: Path, decoder: str, threads: int) -> Facts:
     except VideoError as error:
         return Facts(0, size, (Problem("unreadable", without_path(error, path)),))
     problems = list(decoded_problems(path, count, threads))
+    if verify and not any(problem.unusable for problem in problems):
+        difference = verify_frames(path, decoder)
+        if difference:
+            problems.append(Problem("other frames", difference))
     if not problems and is_turned(path):
         detail = "turned by its metadata, which decoders treat differently; resize_videos.py writes it upright"
         problems.append(Problem("turned", detail, unusable=False))
@@ -55,6 +61,6 @@ def decoded_problems(path: Path, count: int, threads: int) -> Iterator[Problem]:
 
 def is_turned(path: Path) -> bool:
     """Whether a note in the file says how to turn its pictures."""
-    with av.open(str(path.absolute()), metadata_errors="replace") as container:
+    with open_container(path) as container:
         frame = next(container.decode(picture_stream(container)))
         return upright(frame) is not frame
