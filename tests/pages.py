@@ -7,7 +7,12 @@ from pathlib import Path
 from tests.commands import REPOSITORY
 
 README = REPOSITORY / "README.md"
-PAGES = [README, *sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "tests/golden/README.md"]
+PAGES = [
+    README,
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+    REPOSITORY / "recipes/README.md",
+    REPOSITORY / "tests/golden/README.md",
+]
 
 
 def page_id(page: Path) -> str:

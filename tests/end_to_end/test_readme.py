@@ -17,7 +17,7 @@ import test_models_center_crop as centre_script
 import test_models_three_crops as three_script
 from ops.settings import parse_results, parse_test, parse_train
 from tests.commands import REPOSITORY, run, succeeded
-from tests.pages import PAGES, README, commands, commands_with
+from tests.pages import PAGES, README, commands, commands_with, page_id
 
 SHORT = ("--epochs", "1", "--input_size", "32")
 SMALL_SET = ("--train", "4", "--val", "2", "--frames", "14", "--width", "56", "--height", "40")
@@ -163,13 +163,14 @@ class TestDocs:
         run_command(render, tmp_path, *SMALL_SET)
         assert (tmp_path / "data" / "motion" / "classes.txt").is_file()
 
-    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+    @pytest.mark.parametrize("page", PAGES, ids=page_id)
     def test_commands_of_the_four_scripts_are_whole(self, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         """Each has all that its script asks for, with values that it accepts."""
         for name in ("mine", "somethingv2"):
             (tmp_path / "data" / name).mkdir(parents=True)
             toml = 'root = "."\nstorage = "videos"\nnum_classes = 3\ntrain_list = "train.txt"\nval_list = "val.txt"\n'
             (tmp_path / "data" / name / "dataset.toml").write_text(toml)
+        (tmp_path / "recipes").symlink_to(REPOSITORY / "recipes")
         monkeypatch.chdir(tmp_path)
         for folder in ("DIR", "DIR8", "DIR16", "results/mine"):
             (tmp_path / folder).mkdir(parents=True)
