@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.settings import published
 from tests.commands import REPOSITORY
 from tests.pages import PAGES, README, commands, page_id
 
@@ -18,9 +19,11 @@ FILE_ENDINGS = (".py", ".sh", ".md", ".args")
 SCRIPTS = [*REPOSITORY.glob("*.py"), *sorted((REPOSITORY / "scripts").glob("*.py"))]
 SUBCOMMANDS = {"make_lists.py": ("something", "ucf101", "folders")}
 OF_OTHER_PROGRAMS = {
-    "--nproc_per_node", "--master_port", "--max-restarts", "--standalone", "--logdir", "--quiet",
+    "--nproc_per_node", "--master_port", "--max-restarts", "--signals-to-handle", "--standalone",  # torchrun
+    "--logdir",  # TensorBoard
+    "--shm-size",  # docker
 }  # fmt: skip
-OF_THE_PUBLISHED_CODE = {"--crop_fusion_type", "--img_feature_dim", "--lr_type"}
+OF_THE_PUBLISHED_CODE = published.TRAINING.keys() | published.TESTING.keys()
 PRINT_ALL_HELP = """
 import contextlib, io, runpy, sys
 for command in sys.argv[1:]:
