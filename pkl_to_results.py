@@ -7,6 +7,7 @@ import sys
 
 from ops.runtime import run_script
 from ops.settings import parse_results
+from ops.visual import draw_confusion
 
 
 def main() -> None:
@@ -16,9 +17,10 @@ def main() -> None:
     from ops.evaluation import compute_results, load_class_names, report, write_results  # slow to import
 
     results = compute_results(config)
-    names = load_class_names(config, len(results.per_class))
+    names = load_class_names(config, results)
     print(report(results, names, config.per_class))
-    paths = write_results(results, names, config.folders)
+    picture = draw_confusion(results.confusion, names, results.accuracies, results.protocol)
+    paths = write_results(results, names, config.folders, picture)
     print("results:", ", ".join(map(str, paths)))
 
 

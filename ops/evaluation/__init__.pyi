@@ -1,7 +1,7 @@
 from .measurement import Checkpoint as Checkpoint
 from .measurement import Measurement as Measurement
+from .measurement import accuracies as accuracies
 from .measurement import motion_name as motion_name
-from .metrics import accuracies as accuracies
 from .metrics import score_means as score_means
 from .metrics import score_sums as score_sums
 from .result_means import mean_results as mean_results

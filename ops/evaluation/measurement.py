@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ops.runtime import plural
+
 ALL_MOTION = "stpme,dsme,shift"
 _PER_MODEL = ("segments", "motion", "motion_windows", "coefficients")
 
@@ -61,16 +63,16 @@ class Measurement:
     def line(self) -> str:
         """One line for people."""
         frames = "+".join(map(str, self.segments))
-        videos = f"{self.num_videos} videos"
+        videos = plural(self.num_videos, "video")
         if self.scored_videos != self.num_videos:
-            videos = f"{self.scored_videos} of {videos}"
+            videos = f"{self.scored_videos:,} of {videos}"
         models = ", ".join(f"{c.file} (epoch {'unknown' if c.epoch is None else c.epoch})" for c in self.checkpoints)
         seed = "" if self.seed is None else f", seed {self.seed}"
         sampling = "" if self.sampling == "even" else f" ({self.sampling}{seed})"
         unusual = [
             (set(self.motion) != {ALL_MOTION}, f"motion {' + '.join(self.motion)}"),
             (self.motion_windows != self.segments, f"motion window {'+'.join(map(str, self.motion_windows))}"),
-            (set(self.coefficients) != {1.0}, f"weights {', '.join(f'{c:g}' for c in self.coefficients)}"),
+            (set(self.coefficients) != {1.0}, f"factors {', '.join(f'{c:g}' for c in self.coefficients)}"),
             (self.softmax and len(self.segments) > 1, "averaged after the softmax"),
             (self.amp is not None, str(self.amp)),
         ]
@@ -123,6 +125,11 @@ def motion_name(modules: Sequence[str]) -> str:
     return ",".join(modules) or "none"
 
 
-def plural(count: int, noun: str) -> str:
-    """``1 crop``, ``3 crops``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def has_top5(num_classes: int) -> bool:
+    """Whether top-5 says something: of five classes or fewer it is always 100 %."""
+    return num_classes > 5
+
+
+def accuracies(top1: float, top5: float | None) -> str:
+    """``top-1 50.00 %, top-5 80.00 %``; without top-5 where that says nothing."""
+    return f"top-1 {top1:.2f} %" + ("" if top5 is None else f", top-5 {top5:.2f} %")

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.evaluation.measurement import has_top5
+
 
 def topk_hits(logits: Tensor, labels: Tensor, topk: tuple[int, ...] = (1, 5)) -> list[Tensor]:
     """How many rows have their label among the k highest scores, for each k, without waiting for the device.
@@ -36,16 +38,6 @@ def score_means(sums: Sequence[float] | np.ndarray, num_classes: int) -> dict[st
     count = max(count, 1.0)
     means = {"loss": loss / count, "top1": 100 * top1 / count}
     return {**means, "top5": 100 * top5 / count} if has_top5(num_classes) else means
-
-
-def has_top5(num_classes: int) -> bool:
-    """Whether top-5 says something: of five classes or fewer it is always 100 %."""
-    return num_classes > 5
-
-
-def accuracies(top1: float, top5: float | None) -> str:
-    """``top-1 50.00 %, top-5 80.00 %``; without top-5 where that says nothing."""
-    return f"top-1 {top1:.2f} %" + ("" if top5 is None else f", top-5 {top5:.2f} %")
 
 
 class RunningMean:

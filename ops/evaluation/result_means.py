@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ops.runtime import InputError, plural
@@ -19,20 +19,21 @@ def mean_results(paths: Sequence[Path]) -> str:
     """
     found = [read_accuracies(path) for path in paths]
     lines = [f"{path}: {describe(values)}" for path, values in zip(paths, found, strict=True)]
-    means = [sum(column) / len(found) for column in zip(*found, strict=True)]
+    common = [key for key in KEYS if all(key in values for values in found)]
+    means = {key: sum(values[key] for values in found) / len(found) for key in common}
     return "\n".join([*lines, f"mean of {plural(len(found), 'result')}: {describe(means)}"])
 
 
-def read_accuracies(path: Path) -> list[float]:
-    """Percentages of a results.json, in the order of KEYS."""
+def read_accuracies(path: Path) -> dict[str, float]:
+    """Percentages of a results.json, by the names in KEYS; top-5 only where there are more than five classes."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return [float(content[key]) for key in KEYS]
+        return {key: float(content[key]) for key in KEYS if content[key] is not None}
     except OSError as error:
         raise InputError(f"{path}: expected results of pkl_to_results.py, got {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: expected results of pkl_to_results.py, got {type(error).__name__} {error}") from None
 
 
-def describe(values: list[float]) -> str:
-    return ", ".join(f"{name} {value:.2f} %" for name, value in zip(KEYS.values(), values, strict=True))
+def describe(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{KEYS[key]} {value:.2f} %" for key, value in values.items())

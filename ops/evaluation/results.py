@@ -1,6 +1,5 @@
 """What averaged scores amount to: top-1, top-5, accuracy per class and confusion matrix, and how they were measured."""
 
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +9,35 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, recall_score
 
 from ops.data import read_class_names
-from ops.evaluation.measurement import plural
+from ops.evaluation.measurement import accuracies, has_top5
 from ops.evaluation.scores import Ensemble, average_views, check_agreement, top_accuracies
-from ops.runtime import InputError, write_atomically
+from ops.runtime import InputError, plural, write_atomically
 from ops.settings import ResultsConfig
 
 
 @dataclass(frozen=True)
 class Results:
-    """Accuracies in percent; ``per_class`` is NaN for classes without videos; ``confusion`` is (true, predicted)."""
+    """What averaged scores amount to.
+
+    Args:
+        top1, top5, mean_class: accuracies in percent; top-5 is None where there are five classes or fewer.
+        per_class: (K,) accuracies in percent, NaN for classes without videos.
+        confusion: (K, K) numbers of videos, by true and by predicted class.
+        protocol: how it was measured.
+        class_names: as they came with the scores; empty where they did not.
+    """
 
     top1: float
-    top5: float
+    top5: float | None
     mean_class: float
     per_class: np.ndarray
     confusion: np.ndarray
     protocol: str
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def accuracies(self) -> str:
+        return f"{accuracies(self.top1, self.top5)}, mean class accuracy {self.mean_class:.2f} %"
 
 
 def compute_results(config: ResultsConfig) -> Results:
@@ -45,11 +57,12 @@ def compute_results(config: ResultsConfig) -> Results:
     per_class = 100 * recall_score(labels, predicted, labels=classes, average=None, zero_division=np.nan)
     return Results(
         top1=top1,
-        top5=top5,
+        top5=top5 if has_top5(len(classes)) else None,
         mean_class=float(np.nanmean(per_class)),
         per_class=per_class,
         confusion=confusion_matrix(labels, predicted, labels=classes),
         protocol=_protocol(config, parts),
+        class_names=next((part.first.class_names for part in parts if part.first.class_names), ()),
     )
 
 
@@ -69,10 +82,11 @@ def _protocol(config: ResultsConfig, parts: list[Ensemble]) -> str:
     return " + ".join(lines)
 
 
-def load_class_names(config: ResultsConfig, num_classes: int) -> tuple[str, ...]:
-    """Names for reports: from the file that was given, else numbers."""
+def load_class_names(config: ResultsConfig, results: Results) -> tuple[str, ...]:
+    """Names for reports: from the file that was given, else those that came with the scores, else numbers."""
+    num_classes = len(results.per_class)
     if config.class_names is None:
-        return tuple(map(str, range(num_classes)))
+        return results.class_names or tuple(map(str, range(num_classes)))
     names = read_class_names(config.class_names)
     if len(names) != num_classes:
         raise InputError(f"{config.class_names}: expected {num_classes} class names, got {len(names)}")
@@ -81,10 +95,7 @@ def load_class_names(config: ResultsConfig, num_classes: int) -> tuple[str, ...]
 
 def report(results: Results, names: tuple[str, ...], per_class: bool) -> str:
     """Text for the terminal and for results.txt."""
-    lines = [
-        f"top-1 {results.top1:.2f} %, top-5 {results.top5:.2f} %, mean class accuracy {results.mean_class:.2f} %",
-        f"[{results.protocol}]",
-    ]
+    lines = [results.accuracies, f"[{results.protocol}]"]
     if per_class:
         width = max(map(len, names))
         counts = results.confusion.sum(axis=1)
@@ -94,8 +105,10 @@ def report(results: Results, names: tuple[str, ...], per_class: bool) -> str:
     return "\n".join(lines)
 
 
-def write_results(results: Results, names: tuple[str, ...], folders: tuple[Path, ...]) -> list[Path]:
+def write_results(results: Results, names: tuple[str, ...], folders: tuple[Path, ...], picture: bytes) -> list[Path]:
     """Write results.txt, results.json and the confusion matrix (CSV, PNG) into the first folder; returns their paths.
+
+    ``picture`` is the confusion matrix as PNG.
 
     Those of several folders together are called ``ensemble_results.txt`` and so on, beside the folder's own.
     """
@@ -112,34 +125,13 @@ def write_results(results: Results, names: tuple[str, ...], folders: tuple[Path,
         "results.txt": (report(results, names, per_class=True) + "\n").encode(),
         "results.json": (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode(),
         "confusion_matrix.csv": ("\n".join([header, *rows]) + "\n").encode(),
-        "confusion_matrix.png": _draw_confusion(results, names),
+        "confusion_matrix.png": picture,
     }
     prefix = "ensemble_" if len(folders) > 1 else ""
     paths = [folders[0] / f"{prefix}{name}" for name in files]
     for path, data in zip(paths, files.values(), strict=True):
         write_atomically(path, data)
     return paths
-
-
-def _draw_confusion(results: Results, names: tuple[str, ...]) -> bytes:
-    """PNG of the confusion matrix in percent of each true class; names are written where there is room for them."""
-    from matplotlib.figure import Figure  # takes longer to import than all the rest
-
-    share = 100 * results.confusion / np.maximum(results.confusion.sum(axis=1, keepdims=True), 1)
-    named = len(names) <= 60
-    side = 3 + 0.3 * len(names) if named else 12
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.add_subplot()
-    image = axes.imshow(share, vmin=0, vmax=100, cmap="Blues")
-    figure.colorbar(image, label="% of the true class", shrink=0.7)
-    if named:
-        axes.set_xticks(range(len(names)), names, rotation=90)
-        axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="predicted", ylabel="true", title=f"top-1 {results.top1:.2f} %")
-    figure.text(0.5, -0.01, results.protocol, ha="center", va="top", fontsize=7, wrap=True)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=120, bbox_inches="tight")
-    return png.getvalue()
 
 
 def _csv_field(text: str) -> str:

@@ -3,8 +3,9 @@
 import csv
 import hashlib
 import io
+import itertools
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -12,10 +13,10 @@ from typing import BinaryIO
 import numpy as np
 
 from ops.data import VideoSource
-from ops.evaluation.measurement import Measurement
+from ops.evaluation.measurement import Measurement, accuracies, has_top5
 from ops.evaluation.score_journal import ScoreJournal
 from ops.evaluation.scores import measured_videos, read_view, softmax, top_accuracies, view_path, write_view
-from ops.runtime import InputError, distributed, get_logger, hold, release, write_atomically
+from ops.runtime import InputError, distributed, get_logger, hold, plural, release, write_atomically
 from ops.settings import TestConfig
 
 
@@ -118,8 +119,8 @@ class ScoreOutput:
         missing = [i for i in range(len(self.names)) if i not in found and i not in left_out]
         if missing:
             raise InputError(
-                f"{config.output_dir}: expected scores of {len(self.names)} videos, {len(missing)} are missing, the "
-                f"first is {self.names[missing[0]]}; all processes must write to one folder"
+                f"{config.output_dir}: expected scores of {plural(len(self.names), 'video')}, {len(missing):,} are "
+                f"missing, the first is {self.names[missing[0]]}; all processes must write to one folder"
             )
         if not found:
             raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
@@ -129,15 +130,19 @@ class ScoreOutput:
         measurement = replace(self.measurement, scored_videos=len(scored))
         for view in range(scores.shape[1]):
             clip, crop = config.clips[view // config.num_crops], view % config.num_crops
-            write_view(config.output_dir, clip, crop, scores[:, view], labels, names, measurement, self.data)
+            write_view(
+                config.output_dir, clip, crop, scores[:, view], labels, names, measurement, self.data,
+                config.dataset.class_names,
+            )  # fmt: skip
         self.journal.remove()
         probabilities = sum(softmax(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
         if config.csv_file is not None:
-            _write_predictions(config.csv_file, names, labels, probabilities)
+            _write_predictions(config.csv_file, names, labels, probabilities, config.dataset.class_names)
         top1, top5 = top_accuracies(probabilities, np.array(labels))
         clips = "all clips" if len(config.clips) == config.num_clips else f"clip {', '.join(map(str, config.clips))}"
         log = get_logger()
-        log.info("top-1 %.2f %%, top-5 %.2f %%   [%s; %s]", top1, top5, measurement.line(), clips)
+        reported = accuracies(top1, top5 if has_top5(probabilities.shape[1]) else None)
+        log.info("%s   [%s; %s]", reported, measurement.line(), clips)
         log.info("scores: %s", config.output_dir)
 
 
@@ -157,10 +162,17 @@ def _check_can_be_written(path: Path) -> None:
     trial.unlink()
 
 
-def _write_predictions(path: Path, names: list[str], labels: list[int], probabilities: np.ndarray) -> None:
+def _write_predictions(
+    path: Path, names: list[str], labels: list[int], probabilities: np.ndarray, class_names: Sequence[str]
+) -> None:
+    """A row a video: its label, and the number, name and probability of the five classes that are most probable."""
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
+    class_names = class_names or [str(label) for label in range(probabilities.shape[1])]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["video", "label", *(f"top{i + 1}" for i in range(best.shape[1]))])
-    writer.writerows([name, label, *row] for name, label, row in zip(names, labels, best.tolist(), strict=True))
+    header = [(f"top{i}", f"top{i}_class", f"top{i}_probability") for i in range(1, best.shape[1] + 1)]
+    writer.writerow(["video", "label", "class", *itertools.chain(*header)])
+    for name, label, row, ranked in zip(names, labels, probabilities.tolist(), best.tolist(), strict=True):
+        predicted = [(number, class_names[number], f"{row[number]:.6f}") for number in ranked]
+        writer.writerow([name, label, class_names[label], *itertools.chain(*predicted)])
     write_atomically(path, text.getvalue().encode())

@@ -34,6 +34,7 @@ class View:
         labels: (N,)
         videos: names, or None where nothing lies beside the pickle.
         measurement: likewise.
+        class_names: in label order; empty where they are not known.
     """
 
     path: Path
@@ -41,16 +42,18 @@ class View:
     labels: np.ndarray
     videos: tuple[str, ...] | None
     measurement: Measurement | None
+    class_names: tuple[str, ...] = ()
 
 
 def write_view(
     folder: Path, clip: int, crop: int, scores: np.ndarray, labels: Sequence[int], videos: Sequence[str],
-    measurement: Measurement, data: str | None = None,
+    measurement: Measurement, data: str | None = None, class_names: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Write a view's pickle and what goes beside it; scores (N, classes); ``data`` tells pictures from others."""
     rows = [[row[None].astype(np.float32), int(label)] for row, label in zip(scores, labels, strict=True)]
     path = view_path(folder, clip, crop)
-    beside = {"clip": clip, "crop": crop, "measurement": measurement.to_dict(), "data": data, "videos": list(videos)}
+    beside = {"clip": clip, "crop": crop, "measurement": measurement.to_dict(), "data": data,
+              "class_names": list(class_names), "videos": list(videos)}  # fmt: skip
     write_atomically(path, pickle.dumps(rows, protocol=4))
     write_atomically(path.with_suffix(".json"), (json.dumps(beside, indent=1) + "\n").encode())
 
@@ -89,8 +92,8 @@ def read_view(path: Path) -> View:
     if not 0 <= min(labels) <= max(labels) < len(scores[0]):
         wrong = next(i for i, label in enumerate(labels) if not 0 <= label < len(scores[0]))
         raise InputError(f"{path}, video {wrong}: expected a label in 0..{len(scores[0]) - 1}, got {labels[wrong]}")
-    videos, measurement = _read_beside(path.with_suffix(".json"), len(rows))
-    return View(path, np.stack(scores), np.array(labels), videos, measurement)
+    stacked = np.stack(scores)
+    return View(path, stacked, np.array(labels), *_read_beside(path.with_suffix(".json"), *stacked.shape))
 
 
 def _describe(value: object) -> str:
@@ -121,18 +124,24 @@ def _numbers(part: Any) -> Any:
     return part
 
 
-def _read_beside(path: Path, num_videos: int) -> tuple[tuple[str, ...] | None, Measurement | None]:
+def _read_beside(
+    path: Path, num_videos: int, num_classes: int
+) -> tuple[tuple[str, ...] | None, Measurement | None, tuple[str, ...]]:
+    """Names of videos, measurement and class names from the file beside a pickle, if there is one."""
     if not os.path.isfile(path):
-        return None, None
+        return None, None, ()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         videos, measurement = tuple(map(str, content["videos"])), Measurement.from_dict(content["measurement"])
+        class_names = tuple(map(str, content.get("class_names", ())))  # older files have none
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: expected what a test script writes beside a score file, got {error}") from None
     for count in (len(videos), measurement.scored_videos):
         if count != num_videos:
             raise InputError(f"{path}: expected {num_videos} videos like the score file beside it, got {count}")
-    return videos, measurement
+    if class_names and len(class_names) != num_classes:
+        raise InputError(f"{path}: expected {num_classes} class names, as many as scores, got {len(class_names)}")
+    return videos, measurement, class_names
 
 
 def measured_videos(path: Path, measurement: Measurement, data: str | None = None) -> tuple[str, ...] | None:
@@ -181,6 +190,10 @@ def check_agreement(first: View, other: View, same_models: bool) -> None:
         refuse("number of videos", *names)
     if first.scores.shape[1] != other.scores.shape[1]:
         refuse("number of classes", first.scores.shape[1], other.scores.shape[1])
+    if first.class_names and other.class_names:
+        for i, (a, b) in enumerate(zip(first.class_names, other.class_names, strict=True)):
+            if a != b:
+                refuse(f"name of class {i}", repr(a), repr(b))
     for i in np.flatnonzero(first.labels != other.labels)[:1]:
         refuse(f"label of video {i}", first.labels[i], other.labels[i])
     if first.videos is not None and other.videos is not None:

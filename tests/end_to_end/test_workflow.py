@@ -1,5 +1,6 @@
 """The four scripts as their users run them: subprocesses, real files, real processes."""
 
+import csv
 import json
 import pickle
 import re
@@ -220,7 +221,19 @@ class TestTestScripts:
         labels = [int(x.split()[1]) for x in (trained_folder / "data/motion/val_videos.txt").read_text().splitlines()]
         assert [row[1] for row in rows] == labels
         assert all(row[0].shape == (1, 8) and row[0].dtype == np.float32 for row in rows)
-        assert (trained_folder / "top.csv").read_text().count("\n") == 8
+        names = (trained_folder / "data/motion/classes.txt").read_text().splitlines()
+        beside = json.loads((trained_folder / "centre" / "0_crop0.json").read_text())
+        assert beside["class_names"] == names
+        assert list(json.loads((trained_folder / "centre" / "results.json").read_text())["per_class"]) == names
+        table = list(csv.DictReader((trained_folder / "top.csv").read_text().splitlines()))
+        assert [(row["label"], row["class"]) for row in table] == [(str(label), names[label]) for label in labels]
+        for row, (scores, _) in zip(table, rows, strict=True):
+            exact = np.exp(scores[0].astype(float)) / np.exp(scores[0].astype(float)).sum()
+            ranked = np.argsort(-exact)[:5].tolist()
+            assert [int(row[f"top{place}"]) for place in range(1, 6)] == ranked
+            assert [row[f"top{place}_class"] for place in range(1, 6)] == [names[number] for number in ranked]
+            probabilities = [float(row[f"top{place}_probability"]) for place in range(1, 6)]
+            assert probabilities == pytest.approx(exact[ranked], abs=1e-6)
 
     def test_three_crops_one_run_or_clip_by_clip(self, trained_folder):
         every = (*SMALL_TEST, "--full_res", "--num_clips", "2")

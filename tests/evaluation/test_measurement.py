@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ops.evaluation.measurement import Checkpoint, Measurement, plural
+from ops.evaluation.measurement import Checkpoint, Measurement
 
 MEASURED = Measurement(
     dataset="tiny",
@@ -67,7 +67,7 @@ class TestMeasurement:
             ({"motion": ("none",)}, ", motion none"),
             ({"motion": ("stpme,dsme,shift", "stpme,shift")}, ", motion stpme,dsme,shift + stpme,shift"),
             ({"motion_windows": (4,)}, ", motion window 4"),
-            ({"coefficients": (1.0, 0.5)}, ", weights 1, 0.5"),
+            ({"coefficients": (1.0, 0.5)}, ", factors 1, 0.5"),
             ({"softmax": True, "segments": (8, 8)}, ", averaged after the softmax"),
             ({"amp": "bf16"}, ", bf16"),
             ({"sampling": "random", "seed": 3}, "(random, seed 3)"),
@@ -76,6 +76,3 @@ class TestMeasurement:
     )
     def test_line_says_what_is_unusual(self, changes: dict[str, Any], part: str) -> None:
         assert part in replace(MEASURED, **changes).line()
-
-    def test_plural(self) -> None:
-        assert [plural(n, "clip") for n in (0, 1, 2)] == ["0 clips", "1 clip", "2 clips"]

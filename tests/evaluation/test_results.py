@@ -19,6 +19,7 @@ from ops.evaluation.results import compute_results, load_class_names, report, wr
 from ops.evaluation.scores import write_view
 from ops.runtime.errors import InputError
 from ops.settings.options import parse_results
+from ops.visual.confusion import draw_confusion
 from tests.commands import run, run_script
 
 N, CLASSES, CLIPS, CROPS = 60, 9, 2, 3
@@ -182,18 +183,42 @@ class TestComputeResults:
         measured = replace(MEASURED, crops=1, clips=1, scored_videos=1)
         write_view(tmp_path, 0, 0, np.array([[0.1, 3.0]]), [1], ["a"], measured)
         found = compute_results(config(tmp_path, clips=1, crops=1))
-        assert (found.top1, found.top5, found.mean_class) == (100, 100, 100)
+        assert (found.top1, found.top5, found.mean_class) == (100, None, 100)  # of two classes
         assert found.confusion.tolist() == [[0, 0], [0, 1]]
 
 
 class TestReports:
     def test_names(self, folders: tuple[Path, Path], tmp_path: Path) -> None:
-        assert load_class_names(config(folders[0]), 3) == ("0", "1", "2")
-        (tmp_path / "names.txt").write_text("a\nb\n")
+        found = compute_results(config(folders[0]))
+        assert load_class_names(config(folders[0]), found) == tuple(map(str, range(CLASSES)))
+        named = replace(found, class_names=tuple(NAMES))
+        assert load_class_names(config(folders[0]), named) == tuple(NAMES)
+        (tmp_path / "names.txt").write_text("\n".join(NAMES[::-1]))
         with_names = config(folders[0], "--class_names", str(tmp_path / "names.txt"))
-        assert load_class_names(with_names, 2) == ("a", "b")
-        with pytest.raises(InputError, match=r"names\.txt: expected 3 class names, got 2"):
-            load_class_names(with_names, 3)
+        assert load_class_names(with_names, named) == tuple(NAMES[::-1])
+        (tmp_path / "names.txt").write_text("a\nb\n")
+        with pytest.raises(InputError, match=rf"names\.txt: expected {CLASSES} class names, got 2"):
+            load_class_names(with_names, named)
+
+    def test_names_travel_with_the_scores(self, tmp_path: Path) -> None:
+        for folder, names in (("one", NAMES), ("two", ()), ("other", NAMES[::-1])):
+            for crop in range(2):
+                measured = replace(MEASURED, crops=2, clips=1)
+                videos = [f"{i}.mp4" for i in range(N)]
+                (tmp_path / folder).mkdir(exist_ok=True)
+                write_view(tmp_path / folder, 0, crop, logits(1, 0, crop), LABELS, videos, measured, class_names=names)
+        one = config(tmp_path / "one", clips=1, crops=2)
+        assert compute_results(one).class_names == tuple(NAMES)
+        assert compute_results(config(tmp_path / "two", clips=1, crops=2)).class_names == ()
+        both = ("--multi_segments", "--output_dir1")
+        mixed = config(tmp_path / "two", *both, str(tmp_path / "one"), clips=1, crops=2)
+        assert compute_results(mixed).class_names == tuple(NAMES)
+        with pytest.raises(InputError, match=r"expected name of class 0 '.*' as in"):
+            compute_results(config(tmp_path / "one", *both, str(tmp_path / "other"), clips=1, crops=2))
+        beside = tmp_path / "one" / "0_crop1.json"
+        beside.write_text(beside.read_text().replace(json.dumps(NAMES[0]) + ",", ""))
+        with pytest.raises(InputError, match=rf"0_crop1\.json: expected {CLASSES} class names"):
+            compute_results(one)
 
     def test_accuracy_stands_beside_its_protocol(self, folders: tuple[Path, Path]) -> None:
         found = compute_results(config(folders[0]))
@@ -204,7 +229,8 @@ class TestReports:
 
     def test_files(self, folders: tuple[Path, Path], tmp_path: Path) -> None:
         found = compute_results(config(folders[0]))
-        paths = write_results(found, tuple(NAMES), (tmp_path,))
+        picture = draw_confusion(found.confusion, NAMES, found.accuracies, found.protocol)
+        paths = write_results(found, tuple(NAMES), (tmp_path,), picture)
         assert sorted(p.name for p in paths) == [
             "confusion_matrix.csv",
             "confusion_matrix.png",
