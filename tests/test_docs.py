@@ -12,6 +12,7 @@ import pytest
 from ops.settings import published
 from tests.commands import REPOSITORY
 from tests.pages import PAGES, README, commands, page_id
+from tests.test_layout import WINGS
 
 FOLDERS = ("ops", "scripts", "tests", "docs", "recipes", ".ci")
 FILE_ENDINGS = (".py", ".sh", ".md", ".args")
@@ -89,6 +90,13 @@ def options_of() -> dict[str, set[str]]:
 
 def test_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) < 200
+
+
+def test_contributing_names_the_wings_in_their_order() -> None:
+    text = (REPOSITORY / "docs" / "contributing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `ops/(\w+)/` \|", text, flags=re.MULTILINE)
+    there = [wing for wing in WINGS if (REPOSITORY / "ops" / wing / "__init__.py").is_file()]
+    assert rows == there
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
