@@ -30,10 +30,16 @@ def parser() -> OneLineParser:
     add("--batch_size", type=int, default=2, metavar="N", help="clips, for model and train (default: %(default)s)")
     add("--rounds", type=int, default=5, metavar="N", help="timed runs of each side (default: %(default)s)")
     add("--threads", type=int, default=2, metavar="N", help="threads, for model and train (default: %(default)s)")
-    add("--device", default="cpu", choices=("cpu", "cuda"), help="for model and train (default: %(default)s)")
+    add("--device", default="cpu", choices=("cpu", "cuda"), help="where model and train run (default: %(default)s)")
     add("--amp", choices=("bf16", "fp16"), help="mixed precision on both sides, for model and train (default: off)")
     add("--compile", action="store_true", help="add a compiled side, for model and train (default: off)")
-    add("--videos", type=Path, nargs="+", metavar="FILE", help="for loader and test (default: one that is made)")
+    add(
+        "--videos",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="files that loader and test read (default: one that is made)",
+    )
     add("--num_videos", type=int, default=20_000, metavar="N", help="videos, for scores (default: %(default)s)")
     add("--json", type=Path, metavar="FILE", help="also write the figures to this file (default: print only)")
     return made

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 
-from ops.video import open_container
+from ops.video import VideoError, open_container, picture_stream, turned
 
 MISSING_SHARE, MISSING_SECONDS = 0.1, 0.5  # a file that ends earlier than it says by both is cut off
 DEFAULT_RATE = Fraction(25)
@@ -55,9 +55,11 @@ class FrameStream:
                 yield from self._frames_of(container)
         except av.error.FFmpegError as error:
             raise UnusableVideo(error.strerror or str(error)) from None
+        except VideoError as error:
+            raise UnusableVideo(str(error).removeprefix(f"{self.path}: ")) from None
 
     def _frames_of(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
-        stream = picture_stream(container)
+        stream: av.VideoStream = picture_stream(self.path, container)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = self.threads
         rate = stream.average_rate or stream.guessed_rate
@@ -114,15 +116,6 @@ class FrameStream:
         self.damage.append(what)
 
 
-def picture_stream(container: av.container.InputContainer) -> av.VideoStream:
-    """The first stream of moving pictures; cover art is none."""
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
-    kinds = sorted({stream.type for stream in container.streams})
-    raise UnusableVideo(f"no video in it, only {' and '.join(kinds) or 'nothing'}")
-
-
 def announced_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
     """How long a Matroska or AVI file says its video is; their readers meet a cut-off end without an error."""
     if container.format.name == "avi":
@@ -159,17 +152,10 @@ def upright(frame: av.VideoFrame) -> av.VideoFrame:
     data = side_data.get(SideDataType.DISPLAYMATRIX)
     if data is None:
         return frame
-    a, b, _, c, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].tolist()
+    a, b, _, _, d = np.frombuffer(bytes(data), dtype=np.int32)[:5].tolist()
     if a > 0 and d > 0 and abs(b) <= a:
         return frame
-    picture = turned(frame.to_ndarray(format="rgb24"), a, b, c, d)
+    picture = turned(frame.to_ndarray(format="rgb24"), data)
     result = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
     result.pts, result.time_base = frame.pts, frame.time_base
     return result
-
-
-def turned(picture: np.ndarray, a: int, b: int, c: int, d: int) -> np.ndarray:
-    """A picture (H, W, 3) whose pixel (x, y) is to be shown at (a x + c y, b x + d y), to the nearest quarter turn."""
-    if abs(b) > abs(a):
-        picture, a, d = picture.transpose(1, 0, 2), c, b  # (W, H, 3)
-    return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]

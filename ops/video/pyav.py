@@ -161,12 +161,15 @@ class Upright:
     def __call__(self, frame: Any) -> np.ndarray:
         picture = self._to_rgb.reformat(frame, format="rgb24", **self._one_thread).to_ndarray()
         matrix = frame.side_data.get("DISPLAYMATRIX")
-        if matrix is None:
-            return picture
-        a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()  # (x, y) is shown at (a x + c y, b x + d y)
-        if abs(b) > abs(a):
-            picture, a, d = picture.transpose(1, 0, 2), c, b  # (W, H, 3)
-        return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+        return picture if matrix is None else turned(picture, matrix)
+
+
+def turned(picture: np.ndarray, matrix: Any) -> np.ndarray:
+    """A picture (H, W, 3) turned and mirrored as a display matrix says, to the nearest quarter turn."""
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()  # (x, y) is shown at (a x + c y, b x + d y)
+    if abs(b) > abs(a):
+        picture, a, d = picture.transpose(1, 0, 2), c, b  # (W, H, 3)
+    return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
 def _range(indices: np.ndarray) -> str:

@@ -77,7 +77,7 @@ def somethingv2(root: Path) -> Prepared:
     media.make_sound(root / "videos" / "3.mp4")
     media.make_video(root / "videos" / "4.webm", 9, codec="libvpx-vp9", options=fast)
     result = media.run("extract_frames.py", root / "videos", root / "frames", "-j", "2")
-    assert result.returncode == 1 and "3.mp4: no video in it, only audio" in result.stderr
+    assert result.returncode == 1 and "3.mp4: expected a video, got only audio" in result.stderr
     return "annotations", (), names, (48, 64)
 
 

@@ -166,7 +166,7 @@ class TestFailures:
         text = (awkward / "result.txt").read_text(encoding="utf-8")
         assert text.startswith("1\n")
         for line in (
-            "sound.mp4: no video in it, only audio",
+            "sound.mp4: expected a video, got only audio",
             "text.mp4: Invalid data found when processing input",
             "cut.webm: cut off: 2.4 s announced",
             "same.mp4: its output would be that of same.mov",

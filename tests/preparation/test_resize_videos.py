@@ -136,7 +136,7 @@ class TestRuns:
     def test_broken_videos_are_named_and_leave_nothing(self, resized: Path) -> None:
         text = (resized / "result.txt").read_text(encoding="utf-8")
         assert text.startswith("1\n") and "resized 7 videos (53 frames)" in text and "failed: 2" in text
-        assert "sound.m4v: no video in it, only audio" in text
+        assert "sound.m4v: expected a video, got only audio" in text
         assert "text.mp4: Invalid data found when processing input" in text
         names = sorted(p.name for p in (resized / "out").rglob("*.mp4"))
         assert names == sorted(

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ops.preparation.checking.facts import Facts, Problem, absent, in_numbers, some, without_path
-from ops.preparation.frame_stream import FrameStream, UnusableVideo, picture_stream, upright
-from ops.video import VideoError, open_container, open_video, verify_frames
+from ops.preparation.frame_stream import FrameStream, UnusableVideo, upright
+from ops.video import VideoError, open_container, open_video, picture_stream, verify_frames
 
 
 def inspect_video(path: Path, decoder: str, threads: int, verify: bool = False) -> Facts:
@@ -62,5 +62,5 @@ def decoded_problems(path: Path, count: int, threads: int) -> Iterator[Problem]:
 def is_turned(path: Path) -> bool:
     """Whether a note in the file says how to turn its pictures."""
     with open_container(path) as container:
-        frame = next(container.decode(picture_stream(container)))
+        frame = next(container.decode(picture_stream(path, container)))
         return upright(frame) is not frame
