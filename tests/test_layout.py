@@ -158,6 +158,15 @@ class TestScripts:
         assert all(isinstance(node, kinds) for node in middle)
         assert len(path.read_text(encoding="utf-8").splitlines()) < 40
 
+    @pytest.mark.parametrize("path", COMMANDS[len(SCRIPTS) :], ids=lambda path: path.stem)
+    def test_parses_calls_and_exits(self, path: Path) -> None:
+        """In scripts/: a function that makes the parser, or the wing's, main, and nothing else."""
+        tree = parse(path)
+        functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        assert functions <= {"parser", "main"} and "main" in functions
+        assert ast.unparse(tree.body[-1]) == "if __name__ == '__main__':\n    run_script(main)"
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 60
+
     def test_do_nothing_at_import(self, tmp_path: Path) -> None:
         code = (
             "import sys, logging; sys.path.insert(0, sys.argv[1])\n"
