@@ -27,3 +27,8 @@ def stands_in(reader: PyAVReader, decoder: str) -> bool:
             decoder,
         )
     return True
+
+
+def forget_what_was_said() -> None:
+    """As in a process that has just begun."""
+    _said[:] = bytes(len(_said))
