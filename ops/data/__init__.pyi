@@ -17,12 +17,12 @@ from .dataset_options import DEFAULT_TEMPLATE as DEFAULT_TEMPLATE
 from .dataset_options import STORAGES as STORAGES
 from .dataset_options import DatasetOptions as DatasetOptions
 from .loaders import Batch as Batch
-from .loaders import ListBatchSampler as ListBatchSampler
-from .loaders import TrainBatchSampler as TrainBatchSampler
 from .loaders import test_loader as test_loader
 from .loaders import train_loader as train_loader
 from .loaders import validation_loader as validation_loader
 from .loaders import workers_warning as workers_warning
+from .samplers import ListBatchSampler as ListBatchSampler
+from .samplers import TrainBatchSampler as TrainBatchSampler
 from .sampling import DENSE_SPAN as DENSE_SPAN
 from .sampling import FrameSampler as FrameSampler
 from .transforms import Box as Box

@@ -4,6 +4,7 @@ T segments of F frames, s x s pixels. What leaves a worker is uint8. A video tha
 BrokenVideo, which says why; the consumer decides what follows. Only training may take another video in its place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +35,7 @@ class VideoSource:
     """
 
     spec: DatasetSpec
-    records: list[VideoRecord]
+    records: Sequence[VideoRecord]
     decoder: str
 
     def path(self, index: int) -> Path:

@@ -1,21 +1,20 @@
-"""Batches: which samples make one, in which process, and the data loaders that decode them.
+"""Data loaders: batches of clips, read by this process or by workers."""
 
-The order of training samples follows from (seed, epoch), and the b-th batch of validation or testing holds the same
-videos whatever the number of processes.
-"""
-
+import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from ops.data.clip_watch import ClipWatch
-from ops.data.dataset import BrokenVideo, Clip, SampleKey, TestVideo, TestVideos, TrainClips
+from ops.data.dataset import BrokenVideo, Clip, TestVideo, TestVideos, TrainClips
+from ops.data.samplers import ListBatchSampler, TrainBatchSampler
+from ops.data.transport import DeliveringContext, Packing, Undelivered
 from ops.runtime import InputError, distributed, plural, processors, shield_worker
 
 SIGNAL_SECONDS = 3.0  # in which the signal of a worker that failed comes
@@ -37,70 +36,6 @@ class Batch(NamedTuple):
         """Pixels and labels of a batch that has some, on their way to a device."""
         assert self.pixels is not None
         return self.pixels.to(device, non_blocking=True), self.labels.to(device, non_blocking=True)
-
-
-class TrainBatchSampler(Sampler[list[SampleKey]]):
-    """Batches of one process, by optimiser steps; the incomplete last step of an epoch is left out.
-
-    A step takes ``accumulate`` batches of ``batch_size`` from each of ``world_size`` processes, in the order of one
-    permutation: for one global batch size the samples of a step do not depend on the number of processes.
-
-    Args:
-        num_videos: length of the list.
-        batch_size: videos a batch, per process.
-        accumulate: batches a step.
-        seed: of the order.
-    """
-
-    def __init__(
-        self, num_videos: int, batch_size: int, accumulate: int, rank: int, world_size: int, seed: int
-    ) -> None:
-        self.num_videos = num_videos
-        self.batch_size = batch_size
-        self.accumulate = accumulate
-        self.rank = rank
-        self.world_size = world_size
-        self.seed = seed
-        self.epoch = 0
-        self.first_step = 0
-        self.steps_per_epoch = num_videos // self.global_batch_size
-        if self.steps_per_epoch == 0:
-            raise InputError(
-                f"expected a training list of at least one global batch ({batch_size} videos x {world_size} processes "
-                f"x {accumulate} accumulated = {self.global_batch_size}), got {num_videos} videos"
-            )
-
-    @property
-    def global_batch_size(self) -> int:
-        return self.batch_size * self.accumulate * self.world_size
-
-    def set_position(self, epoch: int, step: int) -> None:
-        """Where the next iteration begins: ``step`` steps of ``epoch`` have been done."""
-        self.epoch = epoch
-        self.first_step = step
-
-    def __len__(self) -> int:
-        return (self.steps_per_epoch - self.first_step) * self.accumulate
-
-    def __iter__(self) -> Iterator[list[SampleKey]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.num_videos)
-        for batch in range(self.first_step * self.accumulate, self.steps_per_epoch * self.accumulate):
-            start = (batch * self.world_size + self.rank) * self.batch_size
-            yield [SampleKey(self.epoch, int(i)) for i in order[start : start + self.batch_size]]
-
-
-class ListBatchSampler(Sampler[list[int]]):
-    """Whole batches in list order; process r of P takes every P-th, so a video's batch is always the same."""
-
-    def __init__(self, num_videos: int, batch_size: int, rank: int, world_size: int) -> None:
-        starts = range(0, num_videos, batch_size)
-        self.batches = [list(range(s, min(s + batch_size, num_videos))) for s in starts][rank::world_size]
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
 
 
 def collate_clips(samples: Sequence[Clip | BrokenVideo]) -> Batch:
@@ -135,23 +70,38 @@ class ClipLoader(DataLoader):
         return self.dataset.watch.guard()
 
     def __iter__(self) -> Any:
-        return _with_signals_awaited(super().__iter__())
+        if self.num_workers and self._iterator is None:
+            self.multiprocessing_context.check_can_start(self.num_workers)
+        return _delivered(super().__iter__(), self.dataset.watch)
 
 
-def _with_signals_awaited(batches: Iterator[Any]) -> Iterator[Any]:
-    """``batches``; where a connection to a worker breaks, the signal that tells which one died is waited for.
+def _delivered(batches: Iterator[Any], watch: ClipWatch) -> Iterator[Any]:
+    """``batches``, while the watch knows when one is waited for.
 
-    torch raises in that signal's handler, wherever the main process is by then: here it is where guard() sees it.
+    Where a connection to a worker breaks, the signal that tells which one died is waited for: torch raises in that
+    signal's handler, wherever the main process is by then: here it is where guard() sees it.
+
+    Raises:
+        InputError: a batch could not be delivered.
     """
     while True:
         try:
-            batch = next(batches)
+            with watch.waiting():
+                batch = next(batches)
         except StopIteration:
             return
         except (ConnectionError, EOFError):
             time.sleep(SIGNAL_SECONDS)
             raise
+        if isinstance(batch, Undelivered):
+            raise InputError(batch.reason)
         yield batch
+
+
+def _start_worker(watch: ClipWatch, worker: int) -> None:
+    shield_worker(worker)
+    watch.start(worker)
+    gc.freeze()  # a collection would write to, and so copy, every object of the main process
 
 
 def _build_loader(
@@ -163,14 +113,16 @@ def _build_loader(
     clip_timeout: float,
 ) -> ClipLoader:
     dataset.watch = ClipWatch(workers, clip_timeout, dataset.source.path)
-    options: dict[str, Any] = {"persistent_workers": True, "prefetch_factor": 2} if workers else {}
+    options: dict[str, Any] = {}
+    if workers:
+        options = {"persistent_workers": True, "prefetch_factor": 2, "multiprocessing_context": DeliveringContext()}
     return ClipLoader(
         dataset,
         batch_sampler=sampler,
-        collate_fn=collate,
+        collate_fn=Packing(collate) if workers else collate,
         num_workers=workers,
         pin_memory=device.type == "cuda",
-        worker_init_fn=shield_worker,
+        worker_init_fn=partial(_start_worker, dataset.watch),
         generator=torch.Generator().manual_seed(0),  # its own, so that the workers' seeds cost the run no random number
         **options,
     )

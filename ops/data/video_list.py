@@ -1,9 +1,12 @@
 """List files: one video a line, with the data set's rules of what a line may say and where a video is."""
 
 import os
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
+
+import numpy as np
 
 from ops.data.dataset_config import DatasetSpec, read_lines
 from ops.runtime import InputError
@@ -12,8 +15,7 @@ from ops.video import MAX_FRAMES
 FIRST_VIDEOS = 20  # of which one must be there
 
 
-@dataclass(frozen=True)
-class VideoRecord:
+class VideoRecord(NamedTuple):
     """One line of a list: ``path`` as written there, ``num_frames`` None for video files."""
 
     path: str
@@ -21,49 +23,79 @@ class VideoRecord:
     label: int
 
 
-class ListLine(NamedTuple):
-    """A line of a list file, by its number from 1: ``text`` as it stands, its video, or what is wrong with it."""
+class VideoList(Sequence[VideoRecord]):
+    """The videos of a list, held in two arrays; a record is made when it is asked for.
 
-    number: int
-    text: str
-    video: VideoRecord | ValueError
+    Data-loading workers are forked and share the memory of the main process until one of them writes to it. Looking at
+    a Python object is such a write (it counts its references), so a list of objects would soon be copied into every
+    worker. Looking into an array is not.
+    """
+
+    def __init__(self, records: Iterable[VideoRecord]) -> None:
+        paths, rows = bytearray(), array("q")
+        for path, num_frames, label in records:
+            begin = len(paths)
+            paths += path.encode()
+            rows.extend((begin, len(paths), -1 if num_frames is None else num_frames, label))
+        self._paths = bytes(paths)  # one after another
+        self._rows = np.array(rows).reshape(-1, 4)  # begin and end of the path, number of frames or -1, label
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> VideoRecord: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "VideoList": ...
+
+    def __getitem__(self, index: int | slice) -> "VideoRecord | VideoList":
+        if isinstance(index, slice):
+            part = VideoList(())
+            part._paths, part._rows = self._paths, self._rows[index]
+            return part
+        begin, end, num_frames, label = self._rows[index].tolist()
+        return VideoRecord(self._paths[begin:end].decode(), None if num_frames < 0 else num_frames, label)
 
 
-def parse_list(path: Path, spec: DatasetSpec) -> list[ListLine]:
+def parse_list(path: Path, spec: DatasetSpec) -> Iterator[tuple[int, str, VideoRecord | ValueError]]:
     """The lines of a list file that are not blank, in order, whether they are right or wrong.
+
+    Yields the number of each line, from 1, its text as it stands, and its video, or what is wrong with it.
 
     Raises:
         InputError: the file is missing or empty.
     """
-    lines = read_lines(path, "a list of videos")
-    found = [ListLine(n, text, _parse_line(text.strip(), spec)) for n, text in enumerate(lines, 1) if text.strip()]
-    if not found:
+    parse = _parse_frames_line if spec.storage == "frames" else _parse_videos_line
+    empty = True
+    for number, text in enumerate(read_lines(path, "a list of videos"), 1):
+        line = text.strip()
+        if not line:
+            continue
+        empty = False
+        try:
+            video: VideoRecord | ValueError = parse(line, spec)
+        except ValueError as error:
+            video = error
+        yield number, text, video
+    if empty:
         raise InputError(f"{path}: expected at least one video, got an empty list")
-    return found
 
 
-def read_list(path: Path, spec: DatasetSpec) -> list[VideoRecord]:
+def read_list(path: Path, spec: DatasetSpec) -> VideoList:
     """The videos of a list file, in order.
 
     Raises:
         InputError: the file is missing or empty, or a line (named) is not of the data set's form.
     """
-    records = []
+    return VideoList(_right_videos(path, spec))
+
+
+def _right_videos(path: Path, spec: DatasetSpec) -> Iterator[VideoRecord]:
     for number, _, video in parse_list(path, spec):
         if isinstance(video, ValueError):
             raise InputError(f"{path}, line {number}: {video}")
-        records.append(video)
-    return records
-
-
-def _parse_line(line: str, spec: DatasetSpec) -> VideoRecord | ValueError:
-    try:
-        record = (_parse_frames_line if spec.storage == "frames" else _parse_videos_line)(line, spec)
-    except ValueError as error:
-        return error
-    if not 0 <= record.label < spec.num_classes:
-        return ValueError(f"expected a label in 0..{spec.num_classes - 1}, got {record.label}")
-    return record
+        yield video
 
 
 def _parse_frames_line(line: str, spec: DatasetSpec) -> VideoRecord:
@@ -72,21 +104,28 @@ def _parse_frames_line(line: str, spec: DatasetSpec) -> VideoRecord:
         raise ValueError(f"expected '<folder> <num_frames> <label>', got {line!r}")
     if not 1 <= int(parts[1]) <= MAX_FRAMES:
         raise ValueError(f"expected 1 to {MAX_FRAMES} frames, got {line!r}")
-    return VideoRecord(parts[0], int(parts[1]), int(parts[2]))
+    return VideoRecord(parts[0], int(parts[1]), _label(parts[2], spec))
 
 
 def _parse_videos_line(line: str, spec: DatasetSpec) -> VideoRecord:
     parts = line.rsplit(maxsplit=1)
     if len(parts) < 2 or not _is_integer(parts[1]):
         raise ValueError(f"expected '<file> <label>', got {line!r}")
-    record = VideoRecord(parts[0], None, int(parts[1]))
-    # A frames list would pass as a videos list of files named 'folder 48': only such a file can tell.
-    if not Path(record.path).name:
+    record = VideoRecord(parts[0], None, _label(parts[1], spec))
+    if record.path.endswith(("/", ".")) and not Path(record.path).name:
         raise ValueError(f"expected '<file> <label>', got {line!r}, which names no file")
-    words = parts[0].split()
+    # A frames list would pass as a videos list of files named 'folder 48': only such a file can tell.
+    words = record.path.rsplit(maxsplit=1)
     if len(words) > 1 and _is_integer(words[-1]) and not os.path.isfile(video_path(record, spec)):
         raise ValueError(f"expected '<file> <label>', got {line!r}, which looks like '<folder> <num_frames> <label>'")
     return record
+
+
+def _label(text: str, spec: DatasetSpec) -> int:
+    label = int(text)
+    if not 0 <= label < spec.num_classes:
+        raise ValueError(f"expected a label in 0..{spec.num_classes - 1}, got {label}")
+    return label
 
 
 def _is_integer(text: str) -> bool:
@@ -101,7 +140,7 @@ def video_path(record: VideoRecord, spec: DatasetSpec) -> Path:
     return path
 
 
-def check_first_video(records: list[VideoRecord], spec: DatasetSpec, skip: bool = False) -> None:
+def check_first_video(records: Sequence[VideoRecord], spec: DatasetSpec, skip: bool = False) -> None:
     """Catch a wrong root or template before anything runs: the first video of a list must be there.
 
     Args:

@@ -153,11 +153,10 @@ def _score_videos(
     )
     views = len(config.clips) * config.num_crops
     videos_a_batch = max(1, config.batch_size // views)
-    sampler = ListBatchSampler(len(dataset), videos_a_batch, distributed.rank(), distributed.world_size())
-    sampler.batches = [b for b in sampler.batches if not done.issuperset(b)]
+    sampler = ListBatchSampler(len(dataset), videos_a_batch, distributed.rank(), distributed.world_size(), done)
     top1 = RunningMean()
-    count = sum(map(len, sampler.batches))
     loader = test_loader(dataset, sampler, config.workers, device, config.clip_timeout)
+    count = sampler.count_videos()
     with tqdm(total=count, unit="video", disable=not show_bars(), dynamic_ncols=True) as bar, loader.guard():
         for batch in loader:
             bad.add(sample for sample in batch if isinstance(sample, BrokenVideo))

@@ -1,6 +1,6 @@
 """The videos of a run: its lists, and random clips of the training list, batch by batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from ops.settings import TrainConfig
 from ops.training.saving.state import Position
 
 
-def open_list(config: TrainConfig, path: Path) -> list[VideoRecord]:
+def open_list(config: TrainConfig, path: Path) -> Sequence[VideoRecord]:
     """The videos of a list, the first of which is there."""
     records = read_list(path, config.dataset)
     check_first_video(records, config.dataset, config.on_bad_video == "skip")

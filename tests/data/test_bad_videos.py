@@ -22,7 +22,8 @@ import test_models_center_crop as centre_script
 from ops.data import bad_videos
 from ops.data.bad_videos import BadVideos
 from ops.data.dataset import MAX_DRAWS, BrokenVideo, Clip, SampleKey, TrainClips, VideoSource
-from ops.data.loaders import TrainBatchSampler, train_loader
+from ops.data.loaders import train_loader
+from ops.data.samplers import TrainBatchSampler
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import TrainTransform
 from ops.data.video_list import VideoRecord

@@ -87,7 +87,7 @@ def loader_for(
     if use == "testing":
         return loader_of_tests(views, [[video] for video in videos], workers, CPU, timeout)
     loader = validation_loader(views, 1, workers, CPU, 0, 1, timeout)
-    loader.batch_sampler.batches = [[video] for video in videos]
+    loader.batch_sampler.starts = np.array(videos)
     return loader
 
 
@@ -209,7 +209,7 @@ class TestClock:
     def killed(self, monkeypatch: pytest.MonkeyPatch, look: Callable[[Machine], bool]) -> list[tuple[int, float]]:
         watch = ClipWatch(2, 10, str)
         machine = Machine(monkeypatch, watch, look)
-        watch._end_late_workers(set(), machine)
+        watch._end_late_workers({}, machine)
         return machine.killed
 
     def test_a_worker_that_goes_on_is_left_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:

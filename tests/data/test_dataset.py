@@ -13,7 +13,8 @@ import ops.data.dataset as dataset_module
 from ops.data.dataset import BrokenVideo, Clip, SampleKey, TestVideos, TrainClips, VideoSource
 from ops.data.dataset import TestVideo as VideoViews
 from ops.data.dataset_config import DatasetSpec
-from ops.data.loaders import TrainBatchSampler, train_loader
+from ops.data.loaders import train_loader
+from ops.data.samplers import TrainBatchSampler
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import TestTransform, TrainTransform, crop, from_images
 from ops.data.video_list import VideoRecord, check_first_video, read_list, video_path
@@ -32,7 +33,7 @@ def write_list(path: Path, text: str | bytes) -> Path:
 
 
 def parse(tmp_path: Path, text: str | bytes, storage: str) -> list[VideoRecord]:
-    return read_list(write_list(tmp_path / "list.txt", text), make_spec(tmp_path, storage))
+    return list(read_list(write_list(tmp_path / "list.txt", text), make_spec(tmp_path, storage)))
 
 
 class TestReadList:

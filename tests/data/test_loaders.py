@@ -9,8 +9,9 @@ import torch
 
 from ops.data.dataset import BrokenVideo, Clip, SampleKey, TestVideos, VideoSource
 from ops.data.dataset import TestVideo as VideoViews
-from ops.data.loaders import ListBatchSampler, TrainBatchSampler, collate_clips, collate_first_view, validation_loader
+from ops.data.loaders import collate_clips, collate_first_view, validation_loader
 from ops.data.loaders import test_loader as loader_of_tests
+from ops.data.samplers import ListBatchSampler, TrainBatchSampler
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import Box
 from ops.data.transforms import TestTransform as TransformOfTests

@@ -377,7 +377,7 @@ class TestReadsWhatIsWhole:
 
     def test_valid_files(self, tmp_path: Path) -> None:
         (tmp_path / "list.txt").write_bytes(b"frames/1 48 3\n")
-        assert read_list(tmp_path / "list.txt", make_spec(tmp_path, "frames")) == [VideoRecord("frames/1", 48, 3)]
+        assert list(read_list(tmp_path / "list.txt", make_spec(tmp_path, "frames"))) == [VideoRecord("frames/1", 48, 3)]
         beside(tmp_path)
         assert read_view(tmp_path / "0_crop0.pkl").measurement == MEASURED
         for new_format in (True, False):

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from ops.data.dataset import SampleKey, TrainClips, VideoSource
-from ops.data.loaders import ClipLoader, TrainBatchSampler, train_loader
+from ops.data.loaders import ClipLoader, train_loader
+from ops.data.samplers import TrainBatchSampler
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import TrainTransform
 from ops.data.video_list import VideoRecord

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ops.data.dataset import TrainClips, VideoSource
-from ops.data.loaders import TrainBatchSampler, train_loader
+from ops.data.loaders import train_loader
+from ops.data.samplers import TrainBatchSampler
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import TrainTransform
 from ops.data.video_list import read_list

@@ -1,0 +1,123 @@
+"""Lists in arrays: the records that a list file holds, and the memory of the workers that look them up."""
+
+import gc
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ops.data.dataset import TestVideos, TrainClips, VideoSource
+from ops.data.loaders import train_loader, validation_loader
+from ops.data.samplers import ListBatchSampler, TrainBatchSampler
+from ops.data.sampling import FrameSampler
+from ops.data.transforms import TestTransform, TrainTransform
+from ops.data.video_list import VideoList, VideoRecord, parse_list, read_list
+from ops.video import Reader
+from tests.clip_files import make_spec, write_folder
+
+RECORDS = [
+    VideoRecord("a", 48, 0),
+    VideoRecord("b c/ü 漢字", 1, 3),
+    VideoRecord("d.mp4", None, 2),
+    VideoRecord("", 7, 1),
+]
+CPU = torch.device("cpu")
+
+
+class TestVideoList:
+    def test_is_a_sequence_of_records(self) -> None:
+        videos = VideoList(RECORDS)
+        assert len(videos) == 4 and list(videos) == RECORDS
+        assert [videos[i] for i in range(-4, 4)] == RECORDS + RECORDS
+        assert isinstance(videos[0], VideoRecord) and type(videos[0].label) is int
+        for index in (4, -5):
+            with pytest.raises(IndexError):
+                videos[index]
+
+    @pytest.mark.parametrize("part", [slice(2), slice(1, 3), slice(None, None, -1), slice(9), slice(0), slice(None)])
+    def test_parts(self, part: slice) -> None:
+        assert list(VideoList(RECORDS)[part]) == RECORDS[part]
+
+    def test_pickles_as_arrays(self) -> None:
+        videos = VideoList(RECORDS * 1000)
+        sent = pickle.dumps(videos)
+        assert list(pickle.loads(sent)) == RECORDS * 1000 and len(sent) < 4000 * 50
+
+    def test_empty(self) -> None:
+        assert list(VideoList([])) == []
+
+
+def test_wrong_lines_are_told_with_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("a 3 1\n\nb x 1\nc 3 9\n d 4 2 \n")
+    found = list(parse_list(path, make_spec(tmp_path, "frames")))
+    assert [(number, text) for number, text, _ in found] == [
+        (1, "a 3 1"), (3, "b x 1"), (4, "c 3 9"), (5, " d 4 2 "),
+    ]  # fmt: skip
+    assert found[0][2] == VideoRecord("a", 3, 1) and found[3][2] == VideoRecord("d", 4, 2)
+    assert [type(video) for _, _, video in found[1:3]] == [ValueError, ValueError]
+
+
+LINES, READ = 650_000, 1600
+MOST_GROWTH = 5.0  # MB a worker
+
+
+class LongRun(VideoSource):
+    """Looks up what a whole epoch does while a few of its videos are read, and collects garbage at times."""
+
+    def open(self, index: int) -> Reader:
+        for other in range(index % 1009, LINES, 1009):
+            assert self.records[other].label == other % 4
+        if index % 50 == 0:
+            gc.collect()
+        return super().open(index)
+
+
+def memory_of_its_own(process: int) -> float:
+    """MB that a process shares with no other: what it wrote to since it was forked."""
+    text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    return sum(int(kb) for kb in re.findall(r"^Private_\w+: +(\d+) kB", text, re.MULTILINE)) / 1024
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> VideoSource:
+    """A list of 650,000 videos, each one of ten small folders."""
+    if not Path("/proc/self/smaps_rollup").exists():
+        pytest.skip("the memory of a process is not told here (/proc/self/smaps_rollup)")
+    root = tmp_path_factory.mktemp("long_list")
+    for name in range(10):
+        write_folder(root / str(name), 1, size=(40, 36))
+    path = root / "list.txt"
+    path.write_text("".join(f"./././././././././././{i % 10} 1 {i % 4}\n" for i in range(LINES)))
+    spec = make_spec(root, "frames")
+    return LongRun(spec, read_list(path, spec), "pyav")
+
+
+class TestWorkerMemory:
+    @pytest.mark.parametrize("use", ["training", "validation"])
+    def test_workers_do_not_grow_with_the_list(self, use: str, source: VideoSource) -> None:
+        """From the first batches on, over videos from everywhere in the list."""
+        sampler: ListBatchSampler | TrainBatchSampler
+        if use == "training":
+            clips = TrainClips(source, 2, FrameSampler(1), TrainTransform(32, (0, 1, 2, 3)), 0)
+            sampler = TrainBatchSampler(len(source.records), 8, 1, 0, 1, seed=0)
+            loader = train_loader(clips, sampler, 2, CPU, 0)
+        else:
+            views = TestVideos(source, (2,), FrameSampler(1), TestTransform(36, 32, 1))
+            loader = validation_loader(views, 8, 2, CPU, 0, 1, 0)
+            sampler = loader.batch_sampler
+            sampler.starts = np.random.default_rng(0).permutation(sampler.starts)
+        seen: list[int] = []
+        for batch in loader:
+            seen += batch.videos
+            if len(seen) == 160:
+                workers = [worker.pid for worker in loader._iterator._workers]
+                before = [memory_of_its_own(worker) for worker in workers]
+            if len(seen) == READ:
+                break
+        growth = [memory_of_its_own(worker) - was for worker, was in zip(workers, before, strict=True)]
+        assert min(seen) < LINES / 50 and max(seen) > LINES * 0.98 and len(set(seen)) == READ
+        assert max(growth) < MOST_GROWTH, growth
