@@ -145,7 +145,7 @@ class TestKilled:
             assert status == -signal.SIGKILL, output
             assert "Traceback" not in output
             calls = output.rpartition("\nat ")[2].split()
-            phases = ("epoch.train_step", "validation.validate", "checkpoint_files.write_run")
+            phases = ("epoch.train_step", "validation.run", "checkpoint_files.write_run")
             inside[next((phase for phase in phases if phase in calls), "between")] += 1
         print("killed inside", dict(inside))
         runs.whole("random", *options, "--resume", "auto")

@@ -119,9 +119,9 @@ class TestTraining:
         checkpoint = torch.load(trained_folder / best, weights_only=True)
         checkpoint["position"] |= {"best_top1": 99.9}
         torch.save(checkpoint, trained_folder / "unbeatable.pth.tar")
-        arguments = ("motion", "RGB", *SMALL_TRAINING, "--epochs", "3", "--suffix", "branch")
+        arguments = ("motion", "RGB", *SMALL_TRAINING, "--epochs", "3", "--suffix", "own")
         resumed = run_script("main.py", *arguments, "--resume", "unbeatable.pth.tar", cwd=trained_folder)
-        models, logs = (trained_folder / kind / f"{RUN}_branch" for kind in ("checkpoint", "log"))
+        models, logs = (trained_folder / kind / f"{RUN}_own" for kind in ("checkpoint", "log"))
         validated = re.findall(r"validation: loss [\d.]+, top-1 ([\d.]+) %", succeeded(resumed))
         position = torch.load(models / "best.pth.tar", weights_only=True)["position"]
         assert f"{position['best_top1']:.2f}" == max(validated, key=float) and position["best_epoch"] > 0
@@ -129,7 +129,7 @@ class TestTraining:
         succeeded(run_script("main.py", *arguments, "--epochs", "1", "--print-freq", "4", cwd=trained_folder))
         lines = (logs / "log.txt").read_text().splitlines()
         assert (
-            f"training {RUN}_branch: resnet10, 2 segments, 32 px, on motion (8 classes), 1 epoch, learning rate"
+            f"training {RUN}_own: resnet10, 2 segments, 32 px, on motion (8 classes), 1 epoch, learning rate"
             in lines[0]
         )
         assert [line for line in lines if "epoch 1/1 step" in line] and "unbeatable" not in "".join(lines)
