@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Convert a checkpoint of the published reference implementation to this project's form.
+"""Convert a published checkpoint of MSN, TDN, TSM or TSN to this project's form.
 
-    python scripts/convert_checkpoint.py reference.pth.tar converted.pth.tar
+    python scripts/convert_checkpoint.py published.pth.tar converted.pth.tar
 
-The other scripts read the reference's checkpoints as they are; a converted one is smaller and loads directly. The
+The other scripts read published checkpoints as they are; a converted one is smaller and loads directly. The
 logits stay the same.
 """
 
@@ -16,8 +16,8 @@ from ops.runtime import OneLineParser, run_script
 
 
 def parser() -> OneLineParser:
-    made = OneLineParser(description="Convert a checkpoint of the reference implementation of MSN to this project's.")
-    made.add_argument("source", metavar="IN", type=Path, help="checkpoint of the reference implementation (required)")
+    made = OneLineParser(description="Convert a published checkpoint of MSN, TDN, TSM or TSN to this project's form.")
+    made.add_argument("source", metavar="IN", type=Path, help="checkpoint as its authors published it (required)")
     made.add_argument("target", metavar="OUT", type=Path, help="file to write; it must not exist yet (required)")
     return made
 

@@ -1,3 +1,4 @@
+from .description import describe as describe
 from .file import compare_keys as compare_keys
 from .file import give_name as give_name
 from .file import load_state_dict as load_state_dict
@@ -10,3 +11,5 @@ from .file import write_checkpoint as write_checkpoint
 from .published.key_table import Conversion as Conversion
 from .published.released import convert_reference as convert_reference
 from .published.released import is_reference as is_reference
+from .weights_of import WeightsOf as WeightsOf
+from .weights_of import weights_of as weights_of

@@ -1,7 +1,7 @@
 """Checkpoint files: safe reads, atomic writes, and filling a model.
 
-A checkpoint of this project is ``{'state_dict', 'arch', 'epoch', 'best_prec1', 'config', ...}``. One of the
-published reference is converted, exactly, when it is read (reference_checkpoint.py).
+A checkpoint of this project is ``{'state_dict', 'arch', 'epoch', 'best_prec1', 'config', ...}``. A published one is
+converted, exactly, when it is read (published/).
 """
 
 import hashlib
@@ -12,12 +12,13 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from ops.checkpoints.published.released import convert_reference, is_reference
+from ops.checkpoints.weights_of import weights_of
 from ops.runtime import InputError, move_into_place, temporary_path
 
 
@@ -133,7 +134,7 @@ def _is_plain_tensor(value: object) -> bool:
 
 
 def model_weights(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
-    """The weights of a checkpoint of this project or of the reference, under this project's names."""
+    """The weights of a checkpoint of this project or of a published one, under this project's names."""
     state = load_state_dict(content, name)
     try:
         return convert_reference(state).state_dict if is_reference(state) else state
@@ -176,6 +177,14 @@ def compare_keys(model: nn.Module, weights: Mapping[str, Tensor]) -> KeyReport:
     )
 
 
+def _refuse(where: str, expected: str, model: nn.Module, weights: Mapping[str, Tensor], report: KeyReport) -> NoReturn:
+    """Say which networks weights were expected of and are of; name by name where that is the same or not to be seen."""
+    wanted, found = weights_of(model.state_dict()), weights_of(weights)
+    if found.network is None or found.arch is None or str(wanted) == str(found):
+        raise InputError(f"{where}: expected {expected}, got {report}")
+    raise InputError(f"{where}: expected the weights of {wanted}, got those of {found}")
+
+
 def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any], name: str = "checkpoint") -> dict[str, Any]:
     """Fill a model from a checkpoint and return what else it holds.
 
@@ -193,9 +202,7 @@ def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any], name:
     weights = model_weights(content, where)
     report = compare_keys(model, weights)
     if report:
-        arch, saved = getattr(model, "arch", None), content.get("arch")
-        other = f" (the checkpoint is of {saved}, the model is {arch})" if arch and saved and arch != saved else ""
-        raise InputError(f"{where}: expected the weights of this model{other}, got {report}")
+        _refuse(where, "the weights of this model", model, weights, report)
     model.load_state_dict(weights, strict=False)  # strict but for counters of batches, which old files lack
     return {k: v for k, v in content.items() if k != "state_dict"} if "state_dict" in content else {}
 
@@ -213,8 +220,9 @@ def tune_from(model: nn.Module, source: str | Path) -> list[str]:
     if left_out:
         left_out = head  # a head's bias means nothing without its weight
     weights = {k: v for k, v in weights.items() if k not in head or not left_out}
-    report = compare_keys(model, weights | {k: own[k] for k in left_out})
+    complete = weights | {k: own[k] for k in left_out}
+    report = compare_keys(model, complete)
     if report:
-        raise InputError(f"{source}: expected all weights but the head to fit this model, got {report}")
+        _refuse(str(source), "all weights but the head to fit this model", model, complete, report)
     model.load_state_dict(weights, strict=False)
     return left_out

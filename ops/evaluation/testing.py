@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ops.checkpoints import load_weights, read_hashed_checkpoint
+from ops.checkpoints import describe, load_weights, read_hashed_checkpoint
 from ops.data import (
     BadVideos,
     BrokenVideo,
@@ -33,7 +33,7 @@ from ops.evaluation.metrics import RunningMean
 from ops.evaluation.score_journal import ScoreJournal
 from ops.evaluation.score_output import ScoreOutput
 from ops.evaluation.scores import softmax
-from ops.models import MOTION_MODULES, Recognizer, build_model, fuse_for_inference, saved_model_settings
+from ops.models import Recognizer, build_model, fuse_for_inference
 from ops.runtime import InputError, autocast, distributed, get_logger, show_bars
 from ops.settings import TestConfig, TestModel
 from ops.video import choose_decoder
@@ -90,15 +90,20 @@ def _fill(
 
 def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> tuple[Recognizer, Checkpoint]:
     content, digest = read_hashed_checkpoint(model.weights)
-    motion, window, trained_with = saved_model_settings(content, model.weights)
-    motion = (MOTION_MODULES if motion is None else motion) if config.motion is None else config.motion
-    window = window if config.motion_window is None else config.motion_window
-    if trained_with not in (None, model.num_segments):
+    said = describe(content, model.weights)
+    if said.num_segments not in (None, model.num_segments):
         get_logger().warning(
-            "%s was trained with %d segments and is tested with %d", model.weights, trained_with, model.num_segments
-        )
+            "%s was trained with %d segments and is tested with %d",
+            model.weights, said.num_segments, model.num_segments,
+        )  # fmt: skip
     network = build_model(
-        model.arch, config.dataset.num_classes, model.num_segments, motion=motion, motion_window=window
+        model.arch,
+        config.dataset.num_classes,
+        model.num_segments,
+        model=said.network or "msn",
+        motion=said.motion if config.motion is None else config.motion,
+        motion_window=said.motion_window if config.motion_window is None else config.motion_window,
+        motion_weight=said.motion_weight,
     )
     extra = load_weights(network, content, str(model.weights))
     network = fuse_for_inference(network).to(device)

@@ -5,18 +5,16 @@ model = build_model("resnet50", num_classes=174, num_segments=8, pretrain="none"
 logits = model(clips)  # (N, T, F, 3, H, W) -> (N, 174), F = model.frames_per_segment
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ops.checkpoints import load_state_dict, read_checkpoint
 from ops.models.msn import msn_backbone
-from ops.models.names import MOTION_MODULES, Design, choose_design
+from ops.models.names import Design, choose_design
 from ops.models.recognizer import Recognizer
 from ops.models.resnet import ResNet, fetch_imagenet_weights
 from ops.models.tdn import tdn_backbone
 from ops.models.tsm import tsm_backbone
-from ops.runtime import InputError
 
 BACKBONES: dict[str, Callable[[Design], ResNet]] = {
     "msn": msn_backbone,
@@ -61,25 +59,3 @@ def build_model(
     elif pretrain != "none":
         network.backbone.load_imagenet(load_state_dict(read_checkpoint(Path(pretrain)), pretrain), pretrain)
     return network
-
-
-def saved_model_settings(
-    content: Mapping[str, Any], path: Path
-) -> tuple[tuple[str, ...] | None, int | None, int | None]:
-    """Motion modules, motion window and segments that a checkpoint says it was trained with, each where it does.
-
-    Raises:
-        InputError: it says something else.
-    """
-    settings = content.get("config")
-    settings = settings.get("model") if isinstance(settings, Mapping) else None
-    if not isinstance(settings, Mapping):
-        return None, None, None
-    motion, window, segments = (settings.get(key) for key in ("motion", "motion_window", "num_segments"))
-    known = isinstance(motion, list | tuple) and all(module in MOTION_MODULES for module in motion)
-    if not (motion is None or known) or any(type(n) is not int or n < 1 for n in (window, segments) if n is not None):
-        raise InputError(
-            f"{path}: expected motion modules, a motion window and segments as main.py saves them, got "
-            f"{ascii((motion, window, segments))[:200]}"
-        )
-    return None if motion is None else tuple(m for m in MOTION_MODULES if m in motion), window, segments

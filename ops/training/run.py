@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from ops.checkpoints import load_weights, read_checkpoint, tune_from
+from ops.checkpoints import describe, load_weights, read_checkpoint, tune_from
 from ops.data import VideoSource
 from ops.evaluation import Checkpoint
-from ops.models import Recognizer, build_model, saved_model_settings, use_channels_last
+from ops.models import Recognizer, build_model, use_channels_last
 from ops.runtime import distributed, get_logger, grad_scaler, plural
 from ops.settings import TrainConfig
 from ops.training.clips import TrainingClips, batch_sampler, open_list
@@ -99,7 +99,7 @@ def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping
     resuming = checkpoint is not None
     window = settings.motion_window
     if checkpoint is not None and config.evaluate and window is None:
-        window = saved_model_settings(content, checkpoint)[1]
+        window = describe(content, checkpoint).motion_window
     wants_pretrained = not resuming and config.tune_from is None
     with distributed.main_first():
         network = build_model(

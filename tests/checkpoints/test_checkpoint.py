@@ -244,7 +244,8 @@ class TestLoadWeights:
     def test_another_arch_is_said(self):
         content = {"state_dict": _build(arch="resnet10").state_dict(), "arch": "resnet10"}
         message = self._fails(_build(), content)
-        assert f"(the checkpoint is of resnet10, the model is {TINY})" in message
+        wanted, got = (f"MSN with a {arch}, {CLASSES} classes" for arch in (TINY, "resnet10"))
+        assert message == f"checkpoint: expected the weights of {wanted}, got those of {got}"
 
     def test_other_motion_modules_do_not_fit(self):
         message = self._fails(_build(motion=("stpme", "dsme")), {"state_dict": _build().state_dict()})

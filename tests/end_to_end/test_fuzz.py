@@ -22,6 +22,7 @@ from torch import nn
 
 import test_models_center_crop as centre_script
 import test_models_three_crops as three_script
+from ops.checkpoints.description import describe
 from ops.checkpoints.file import load_weights, read_checkpoint, tune_from
 from ops.data.dataset import VideoSource
 from ops.data.dataset_config import DatasetOptions, DatasetSpec, read_class_names, resolve_dataset
@@ -29,7 +30,6 @@ from ops.data.video_list import VideoRecord, check_first_video, read_list
 from ops.evaluation.measurement import Checkpoint, Measurement
 from ops.evaluation.score_journal import ScoreJournal
 from ops.evaluation.scores import read_view, view_path, write_view
-from ops.models.build import saved_model_settings
 from ops.runtime.errors import InputError
 from ops.settings.options import parse_results, parse_test, parse_train
 from ops.settings.results import ResultsConfig
@@ -320,11 +320,10 @@ class TestCheckpoints:
         answer(lambda: tune_from(Small(), path), path)
         if read is not None:
             answer(lambda: load_weights(Small(), read, str(path)), path)
-            made = answer(lambda: saved_model_settings(read, path), path)
-            if made is not None:
-                motion, window, segments = made
-                assert motion is None or set(motion) <= {"stpme", "dsme", "shift"}
-                assert all(number is None or (isinstance(number, int) and number >= 1) for number in (window, segments))
+            said = answer(lambda: describe(read, path), path)
+            if said is not None:
+                numbers = (said.motion_window, said.num_segments)
+                assert all(number is None or (isinstance(number, int) and number >= 1) for number in numbers)
 
 
 # --- command lines
@@ -383,4 +382,5 @@ class TestReadsWhatIsWhole:
         for new_format in (True, False):
             (tmp_path / "a.pth").write_bytes(saved(CHECKPOINT, new_format))
             assert load_weights(Small(), tmp_path / "a.pth")["epoch"] == 3
-            assert saved_model_settings(read_checkpoint(tmp_path / "a.pth"), tmp_path) == (("stpme",), None, 2)
+            said = describe(read_checkpoint(tmp_path / "a.pth"), tmp_path / "a.pth")
+            assert (said.network, said.num_segments, said.motion_window) == ("msn", 2, None)

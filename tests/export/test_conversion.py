@@ -11,9 +11,11 @@ from torch import nn
 from ops.checkpoints.file import load_weights, read_checkpoint
 from ops.export.conversion import convert
 from ops.models.build import build_model
+from ops.models.names import FRAMES_PER_SEGMENT, NETWORKS
 from ops.runtime.errors import InputError
 from tests.golden_weights import fill
 from tests.oracle.msn_oracle import MSNOracle
+from tests.oracle.networks import ORACLES
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_checkpoint.py"
 CLASSES, SEGMENTS = 7, 2
@@ -61,6 +63,21 @@ class TestConvertCheckpoint:
                 logits.append(model(clips))
         assert torch.equal(*logits)
 
+    @pytest.mark.parametrize("network", NETWORKS)
+    def test_of_each_network(self, network, tmp_path):
+        """A bare state, as some of them are passed on."""
+        torch.save(fill(ORACLES[network]("resnet50", CLASSES, SEGMENTS)).state_dict(), tmp_path / "in.pth")
+        said = convert(tmp_path / "in.pth", tmp_path / "out.pth")
+        assert f"network:    {network.upper()} with a resnet50, 7 classes" in said
+        clips = torch.randn((1, SEGMENTS, FRAMES_PER_SEGMENT[network], 3, 32, 32))
+        logits = []
+        for name in ("in.pth", "out.pth"):
+            model = build_model("resnet50", CLASSES, SEGMENTS, model=network).eval()
+            load_weights(model, tmp_path / name)
+            with torch.no_grad():
+                logits.append(model(clips))
+        assert torch.equal(*logits)
+
     def test_keeps_what_is_known_and_makes_nothing_up(self, converted):
         content = read_checkpoint(converted[0])
         with torch.device("meta"):
@@ -96,7 +113,10 @@ class TestConvertCheckpoint:
     def test_refuses_other_weights(self, tmp_path):
         source = tmp_path / "other.pth"
         torch.save(nn.Linear(3, 3).state_dict(), source)
-        with pytest.raises(InputError, match=r"of the published reference, got other weights \(weight, \.\.\.\)"):
+        with pytest.raises(
+            InputError,
+            match=r"expected a published checkpoint .*, got other weights \(weight, \.\.\.\)",
+        ):
             convert(source, tmp_path / "out.pth")
         assert list(tmp_path.iterdir()) == [source]
 
@@ -104,7 +124,9 @@ class TestConvertCheckpoint:
         source = tmp_path / "liar.pth"
         state = fill(MSNOracle("resnet14", CLASSES, SEGMENTS)).state_dict()
         torch.save({"arch": "resnet50", "state_dict": state}, source)
-        with pytest.raises(InputError, match=r"weights of a resnet50, as the checkpoint says, got .* missing"):
+        with pytest.raises(
+            InputError, match=r"of a resnet50, as the checkpoint says, got those of MSN with a resnet14"
+        ):
             convert(source, tmp_path / "out.pth")
         assert list(tmp_path.iterdir()) == [source]
 

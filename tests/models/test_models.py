@@ -495,6 +495,7 @@ class TestSavedModelSettings:
     def test_evaluation_takes_the_checkpoints_motion_window(self, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
         monkeypatch.chdir(tmp_path)
         saved = {"config": {"model": {"motion": list(MOTION_MODULES), "motion_window": 2, "num_segments": 4}}}
+        saved["state_dict"] = build_model(SMALL, 5, 4).state_dict()
         command = ["motion", "RGB", "--arch", "resnet10", "--num_segments", "4", "--pretrain", "none"]
         for options, window in ((["-e"], 2), (["-e", "--motion_window", "4"], 4), ([], 4)):
             config = parse_train([*command, "--resume", "x.pth.tar", *options])
