@@ -11,13 +11,20 @@ from ops.checkpoints.file import load_weights
 from ops.models.build import build_model
 from ops.models.fusion import fuse_for_inference
 from ops.models.msn import DSME
+from ops.models.names import ARCHS, FRAMES_PER_SEGMENT, NETWORKS
 from ops.models.recognizer import Recognizer
 from ops.models.temporal_shift import TemporalShift
 from tests.golden_weights import fill, relative_error
-from tests.oracle.msn_oracle import MSNOracle
+from tests.oracle.networks import ORACLES
 
 TOLERANCE = 2e-5
 BATCH_NORMS = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arch of one bottleneck a stage, which only the tests know."""
+    monkeypatch.setitem(ARCHS, "resnet14", (ARCHS["resnet50"][0], (1, 1, 1, 1)))
 
 
 def _model(arch: str = "resnet10", segments: int = 4, **settings) -> Recognizer:
@@ -40,9 +47,10 @@ def _model(arch: str = "resnet10", segments: int = 4, **settings) -> Recognizer:
     return model.eval()
 
 
-def _clips(segments: int = 4, size: tuple[int, int] = (32, 48)) -> Tensor:
+def _clips(network: str = "msn", segments: int = 4, size: tuple[int, int] = (32, 48)) -> Tensor:
     generator = torch.Generator().manual_seed(1)
-    return torch.randint(0, 256, (2, segments, 5, 3, *size), dtype=torch.uint8, generator=generator)
+    shape = (2, segments, FRAMES_PER_SEGMENT[network], 3, *size)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
 class TestFuseForInference:
@@ -55,27 +63,36 @@ class TestFuseForInference:
             {"motion": ()},
             {"motion": ("stpme", "shift")},
             {"motion_window": 2},
+            {"model": "tdn"},
+            {"model": "tdn", "arch": "resnet50", "segments": 2},
+            {"model": "tdn", "motion": ("ltdm",)},
+            {"model": "tsm"},
+            {"model": "tsm", "arch": "resnet50", "segments": 2},
+            {"model": "tsn", "arch": "resnet50"},
         ],
         ids=str,
     )
     def test_same_results(self, settings: dict) -> None:
         model = _model(**settings)
-        clips = _clips(settings.get("segments", 4))
+        clips = _clips(settings.get("model", "msn"), settings.get("segments", 4))
         with torch.no_grad():
             assert relative_error(fuse_for_inference(model)(clips), model(clips)) < TOLERANCE
 
-    def test_like_the_oracle(self) -> None:
-        oracle = fill(MSNOracle("resnet50", 7, 3)).eval()
-        model = build_model("resnet50", 7, 3)
+    @pytest.mark.parametrize("network", NETWORKS)
+    def test_like_the_oracle(self, network: str) -> None:
+        oracle = fill(ORACLES[network]("resnet50", 7, 3)).eval()
+        model = build_model("resnet50", 7, 3, model=network)
         load_weights(model, {"state_dict": oracle.state_dict()})
-        clips = torch.randn((1, 3, 5, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+        shape = (1, 3, FRAMES_PER_SEGMENT[network], 3, 64, 64)
+        clips = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         with torch.no_grad():
             assert relative_error(fuse_for_inference(model)(clips), oracle(clips)) < 1e-4
 
-    def test_only_the_temporal_batch_norms_stay(self) -> None:
-        model = _model("resnet50", 2)
+    @pytest.mark.parametrize("network", NETWORKS)
+    def test_only_the_temporal_batch_norms_of_msn_stay(self, network: str) -> None:
+        model = _model("resnet50", 2, model=network)
         left = [name for name, m in fuse_for_inference(model).named_modules() if isinstance(m, BATCH_NORMS)]
-        assert len(left) == 4 + 6 + 3
+        assert len(left) == (4 + 6 + 3 if network == "msn" else 0)
         assert all(name.endswith("dsme.temporal_bn") for name in left)
 
     def test_the_network_itself_stays_as_it_was(self) -> None:
@@ -95,15 +112,22 @@ class TestFuseForInference:
                 assert module.weight.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("arch", ["resnet10", "resnet14"])
 class TestGraphs:
-    def test_compiles_without_graph_breaks(self) -> None:
-        fused, clips = fuse_for_inference(_model()), _clips()
+    @pytest.fixture(autouse=True)
+    def nothing_compiled(self) -> None:
+        """torch.compile gives up on code that it has compiled for many other networks."""
+        torch.compiler.reset()
+
+    def test_compiles_without_graph_breaks(self, network: str, arch: str) -> None:
+        fused, clips = fuse_for_inference(_model(arch, model=network)), _clips(network)
         compiled = torch.compile(fused, fullgraph=True, backend="eager")
         with torch.no_grad():
             assert relative_error(compiled(clips), fused(clips)) < TOLERANCE
 
-    def test_trains_compiled_without_graph_breaks(self) -> None:
-        model, clips = _model(dropout=0.0).train(), _clips()
+    def test_trains_compiled_without_graph_breaks(self, network: str, arch: str) -> None:
+        model, clips = _model(arch, model=network, dropout=0.0).train(), _clips(network)
         gradients = []
         for network in (model, torch.compile(copy.deepcopy(model), fullgraph=True, backend="eager")):
             network(clips).square().sum().backward()
@@ -112,15 +136,15 @@ class TestGraphs:
             torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-6)
 
     @pytest.mark.filterwarnings("ignore")
-    def test_exports_to_onnx(self, tmp_path: Path) -> None:
+    def test_exports_to_onnx(self, network: str, arch: str, tmp_path: Path) -> None:
         for package in ("onnx", "onnxscript"):
             pytest.importorskip(package)
         onnxruntime = pytest.importorskip("onnxruntime")
-        fused, clips = fuse_for_inference(_model()), _clips()
+        fused, clips = fuse_for_inference(_model(arch, model=network)), _clips(network)
         program = torch.onnx.export(fused, (clips,), dynamo=True, verbose=False)
         assert program is not None
-        program.save(str(tmp_path / "msn.onnx"))
-        session = onnxruntime.InferenceSession(str(tmp_path / "msn.onnx"))
+        program.save(str(tmp_path / "network.onnx"))
+        session = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"))
         got = session.run(None, {session.get_inputs()[0].name: clips.numpy()})[0]
         with torch.no_grad():
             assert relative_error(torch.from_numpy(got), fused(clips)) < TOLERANCE
