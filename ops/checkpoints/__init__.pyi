@@ -1,3 +1,4 @@
+from .description import Description as Description
 from .description import describe as describe
 from .file import compare_keys as compare_keys
 from .file import give_name as give_name

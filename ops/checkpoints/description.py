@@ -28,6 +28,8 @@ class Description:
         motion_weight: weight of motion in the stem.
         input_size: of a training crop, in pixels.
         dense_sample: whether clips were 64 consecutive frames.
+        dataset: name of the data set.
+        class_names: in label order; empty where they were not known.
         from_name: which of these are of the file's name alone.
     """
 
@@ -40,6 +42,8 @@ class Description:
     motion_weight: float | None = None
     input_size: int | None = None
     dense_sample: bool | None = None
+    dataset: str | None = None
+    class_names: tuple[str, ...] = ()
     from_name: tuple[str, ...] = ()
 
 
@@ -51,6 +55,8 @@ _SAVED: dict[str, tuple[tuple[str, ...], type]] = {
     "motion_weight": (("model", "motion_weight"), float),
     "input_size": (("input_size",), int),
     "dense_sample": (("dense_sample",), bool),
+    "dataset": (("dataset", "name"), str),
+    "class_names": (("dataset", "class_names"), list),
 }
 
 
@@ -68,6 +74,7 @@ def describe(content: Mapping[str, Any], path: Path) -> Description:
     if isinstance(config, Mapping) and isinstance(config.get("model"), Mapping):
         values["network"] = "msn"  # of a time when there was no other
     values |= named | saved
+    values["class_names"] = tuple(map(str, values.get("class_names", ())))
     return Description(**values, from_name=tuple(named))
 
 
@@ -85,8 +92,11 @@ def _saved(content: Mapping[str, Any], key: str, path: Path) -> Any:
 
 
 def _of_name(name: str) -> dict[str, Any]:
-    """``TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e100_dense.pth``: 8 segments, dense sampling."""
+    """``TSM_kinetics_RGB_resnet50_shift8_blockres_avg_segment8_e100_dense.pth``: data, 8 segments, dense sampling."""
     found: dict[str, Any] = {}
+    dataset = re.match(r"(?:MSN|TDN|TSM|TSN)_([a-z0-9]+)_RGB_", name, re.IGNORECASE)
+    if dataset is not None:
+        found["dataset"] = dataset[1].lower()
     segments = re.search(r"segment(\d+)|(?<![a-z0-9])(\d+)f(?:rames?)?(?![a-z0-9])", name, re.IGNORECASE)
     if segments is not None:
         found["num_segments"] = int(segments[1] or segments[2])

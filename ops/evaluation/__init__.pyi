@@ -4,6 +4,10 @@ from .measurement import accuracies as accuracies
 from .measurement import motion_name as motion_name
 from .metrics import score_means as score_means
 from .metrics import score_sums as score_sums
+from .resolution import DEFAULTS as DEFAULTS
+from .resolution import Resolved as Resolved
+from .resolution import about_data as about_data
+from .resolution import resolve as resolve
 from .result_means import mean_results as mean_results
 from .results import compute_results as compute_results
 from .results import load_class_names as load_class_names

@@ -7,7 +7,7 @@ from typing import Any
 from ops.runtime import plural
 
 ALL_MOTION = "stpme,dsme,shift"
-_PER_MODEL = ("segments", "motion", "motion_windows", "coefficients")
+_SEQUENCES = ("segments", "motion", "motion_windows", "coefficients", "remarks")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Measurement:
         softmax: whether models were averaged as probabilities.
         amp: the type of mixed precision, if any.
         seed: of random clips; None where nothing is random.
+        remarks: what was not as in training, in words.
     """
 
     dataset: str
@@ -59,6 +60,7 @@ class Measurement:
     softmax: bool = False
     amp: str | None = None
     seed: int | None = None
+    remarks: tuple[str, ...] = ()
 
     def line(self) -> str:
         """One line for people."""
@@ -75,6 +77,7 @@ class Measurement:
             (set(self.coefficients) != {1.0}, f"factors {', '.join(f'{c:g}' for c in self.coefficients)}"),
             (self.softmax and len(self.segments) > 1, "averaged after the softmax"),
             (self.amp is not None, str(self.amp)),
+            *((True, remark) for remark in self.remarks),
         ]
         remarks = "".join(f", {remark}" for applies, remark in unusual if applies)
         line = (
@@ -91,11 +94,13 @@ class Measurement:
     def from_dict(cls, values: Mapping[str, Any]) -> "Measurement":
         """The inverse of ``to_dict``, from parsed JSON; raises ValueError on anything else."""
         names = {f.name for f in fields(cls)}
+        if isinstance(values, Mapping):
+            values = {"remarks": [], **values}  # older measurements have none
         if not isinstance(values, Mapping) or set(values) != names:
             raise ValueError(f"expected a measurement with {', '.join(sorted(names))}")
         try:
             checkpoints = tuple(Checkpoint(**c) for c in values["checkpoints"])
-            listed = {name: tuple(values[name]) for name in _PER_MODEL}
+            listed = {name: tuple(values[name]) for name in _SEQUENCES}
             measurement = cls(**{**values, **listed, "checkpoints": checkpoints})
         except TypeError as error:
             raise ValueError(f"expected a measurement, got {error}") from None
@@ -107,7 +112,8 @@ class Measurement:
             *(((c.epoch, int), (c.sha256, str)) for c in self.checkpoints), ((self.amp, str), (self.seed, int))
         )  # fmt: skip
         expected = [
-            *((text, str) for text in (self.dataset, self.video_list, self.sampling, *self.motion)),
+            *((text, str) for text in (self.dataset, self.video_list, self.sampling)),
+            *((text, str) for text in (*self.motion, *self.remarks)),
             *((c.file, str) for c in self.checkpoints),
             *((value, kind) for pairs in optional for value, kind in pairs if value is not None),
             *((number, int) for number in (self.num_videos, self.scored_videos, self.crops, self.clips, self.scale)),

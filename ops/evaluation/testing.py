@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ops.checkpoints import describe, load_weights, read_hashed_checkpoint
 from ops.data import (
     BadVideos,
     BrokenVideo,
@@ -28,14 +27,15 @@ from ops.data import (
     test_scale,
     workers_warning,
 )
-from ops.evaluation.measurement import Checkpoint, Measurement, motion_name
+from ops.evaluation.measurement import Measurement, motion_name
 from ops.evaluation.metrics import RunningMean
 from ops.evaluation.score_journal import ScoreJournal
 from ops.evaluation.score_output import ScoreOutput
 from ops.evaluation.scores import softmax
-from ops.models import Recognizer, build_model, fuse_for_inference
+from ops.evaluation.tested_networks import Tested, load_networks
+from ops.models import Recognizer
 from ops.runtime import InputError, autocast, distributed, get_logger, show_bars
-from ops.settings import TestConfig, TestModel
+from ops.settings import TestConfig
 from ops.video import choose_decoder
 
 
@@ -51,8 +51,9 @@ def score_views(config: TestConfig, device: torch.device) -> None:
     check_first_video(records, config.dataset, skip)
     bad = BadVideos(config.dataset.val_list, len(records), skip, config.max_bad)
     source = VideoSource(config.dataset, records, choose_decoder(config.decoder))
-    models, checkpoints = zip(*(_load_model(config, m, device) for m in config.models), strict=True)
-    measurement = _measurement(config, len(records), models, checkpoints)
+    config, tested = load_networks(config, device)
+    models = [each.network for each in tested]
+    measurement = _measurement(config, len(records), tested)
     crowding = workers_warning(config.workers)
     if crowding is not None:
         log.warning(crowding)
@@ -88,53 +89,27 @@ def _fill(
     distributed.barrier()
 
 
-def _load_model(config: TestConfig, model: TestModel, device: torch.device) -> tuple[Recognizer, Checkpoint]:
-    content, digest = read_hashed_checkpoint(model.weights)
-    said = describe(content, model.weights)
-    if said.num_segments not in (None, model.num_segments):
-        get_logger().warning(
-            "%s was trained with %d segments and is tested with %d",
-            model.weights, said.num_segments, model.num_segments,
-        )  # fmt: skip
-    network = build_model(
-        model.arch,
-        config.dataset.num_classes,
-        model.num_segments,
-        model=said.network or "msn",
-        motion=said.motion if config.motion is None else config.motion,
-        motion_window=said.motion_window if config.motion_window is None else config.motion_window,
-        motion_weight=said.motion_weight,
-    )
-    extra = load_weights(network, content, str(model.weights))
-    network = fuse_for_inference(network).to(device)
-    if config.compile:
-        network.compile()
-    epoch = extra.get("epoch")
-    return network, Checkpoint(model.weights.name, epoch if isinstance(epoch, int) else None, digest)
-
-
-def _measurement(
-    config: TestConfig, num_videos: int, models: Sequence[Recognizer], checkpoints: Sequence[Checkpoint]
-) -> Measurement:
+def _measurement(config: TestConfig, num_videos: int, tested: Sequence[Tested]) -> Measurement:
     sampling = "random" if config.clip_sampling == "random" else "even"
     return Measurement(
         dataset=config.dataset.name,
         video_list=config.dataset.val_list.name,
         num_videos=num_videos,
         scored_videos=num_videos,
-        segments=tuple(m.num_segments for m in config.models),
-        motion=tuple(motion_name(m.design.motion) for m in models),
-        motion_windows=tuple(m.design.motion_window for m in models),
+        segments=tuple(each.network.design.num_segments for each in tested),
+        motion=tuple(motion_name(each.network.design.motion) for each in tested),
+        motion_windows=tuple(each.network.design.motion_window for each in tested),
         crops=config.num_crops,
         clips=config.num_clips,
         sampling=f"dense {sampling}" if config.dense_sample else sampling,
         scale=test_scale(config.input_size),
         size=_crop_size(config),
-        checkpoints=tuple(checkpoints),
+        checkpoints=tuple(each.checkpoint for each in tested),
         coefficients=tuple(m.coefficient for m in config.models),
         softmax=config.softmax,
         amp=config.amp,
         seed=config.seed if sampling == "random" else None,
+        remarks=tuple(f"{each.checkpoint.file}: {remark}" for each in tested for remark in each.remarks),
     )
 
 
@@ -150,7 +125,7 @@ def _score_videos(
     """Score this process's share of the videos that are not done yet."""
     dataset = TestVideos(
         source,
-        tuple(m.num_segments for m in config.models),
+        tuple(model.design.num_segments for model in models),
         FrameSampler(models[0].frames_per_segment, config.dense_sample, config.clip_sampling == "random", config.seed),
         TestTransform(test_scale(config.input_size), _crop_size(config), config.num_crops),
         config.clips,

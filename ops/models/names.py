@@ -89,6 +89,8 @@ def choose_design(
         )
     if motion_window not in (None, num_segments) and "dsme" not in modules:
         raise InputError(f"expected --motion_window with --model msn alone, got {motion_window} with {network}")
+    if motion_weight is not None and not {"stpme", "stdm"}.intersection(modules):
+        raise InputError(f"expected --motion_weight with --model msn or tdn, got {motion_weight:g} with {network}")
     if motion_weight is not None and not 0 <= motion_weight <= 1:
         raise InputError(f"expected --motion_weight from 0 to 1, got {motion_weight}")
     return Design(

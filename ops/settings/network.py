@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ops.models import ARCHS, CONSENSUS_TYPES, MOTION_MODULES
-from ops.runtime import Settings, at_least, from_to_below, setting
+from ops.runtime import Settings, at_least, from_to, from_to_below, setting
 
 
 class MotionModules:
@@ -30,18 +30,19 @@ class ModelConfig(Settings):
     group: ClassVar[str] = "network"
 
     arch: str = setting(
-        "--arch", default="resnet50", choices=tuple(ARCHS), aliases=("--archs",), help="backbone of the network"
-    )
+        "--arch", default="resnet50", choices=tuple(ARCHS), aliases=("--archs",), in_checkpoint=True,
+        help="backbone of the network",
+    )  # fmt: skip
     num_segments: int = setting(
-        "--num_segments", default=8, limit=at_least(2), metavar="T", aliases=("--test_segments",),
+        "--num_segments", default=8, limit=at_least(2), metavar="T", aliases=("--test_segments",), in_checkpoint=True,
         help="number of segments of a clip; the network sees 5 consecutive frames of each",
     )  # fmt: skip
     motion: tuple[str, ...] = setting(
-        "--motion", default=MOTION_MODULES, kind=MotionModules(), metavar="MODULES",
+        "--motion", default=MOTION_MODULES, kind=MotionModules(), metavar="MODULES", in_checkpoint=True,
         help=f"motion modules of the network, separated by commas: none, or some of {','.join(MOTION_MODULES)}",
     )  # fmt: skip
     motion_window: int | None = setting(
-        "--motion_window", default=None, unset="T, the whole clip", metavar="W",
+        "--motion_window", default=None, unset="T, the whole clip", metavar="W", in_checkpoint=True,
         help="number of consecutive segments that the DS-ME module takes as one clip",
     )  # fmt: skip
     dropout: float = setting(
@@ -51,4 +52,9 @@ class ModelConfig(Settings):
     consensus: str = setting(
         "--consensus_type", default="avg", choices=CONSENSUS_TYPES,
         help="how the scores of the segments become those of the clip: their mean, or one score per segment",
+    )  # fmt: skip
+    motion_weight: float | None = setting(
+        "--motion_weight", default=None, unset="0.5 with 8 segments, else 0.25", limit=from_to(0, 1), metavar="WEIGHT",
+        in_checkpoint=True, optional=True,
+        help="weight of motion where the stem adds it to appearance, which has one minus this weight",
     )  # fmt: skip

@@ -63,7 +63,7 @@ def _usage(parser: SettingsParser) -> str:
 def parse(parser: SettingsParser, kind: type, argv: Sequence[str] | None = None) -> Any:
     """The settings that a command line asks for: all that was parsed, in the fields that declare it."""
     values = vars(parser.parse_args(argv))
-    config = take(kind, values, read_from=tuple(parser.files))
+    config = take(kind, values, read_from=tuple(parser.files), given=parser.given)
     if values:
         raise TypeError(f"{kind.__name__} has no field for {', '.join(values)}")
     return config

@@ -19,7 +19,7 @@ def config_dict(config: Any) -> dict[str, Any]:
             return [plain(v) for v in value]
         return str(value) if isinstance(value, Path) else value
 
-    return plain(asdict(config))
+    return {key: plain(value) for key, value in asdict(config).items() if key != "given"}
 
 
 def config_changes(saved: Mapping[str, Any], now: Mapping[str, Any], kind: type = TrainConfig) -> list[str]:

@@ -17,9 +17,15 @@ class CommandLine(Settings):
 
     Args:
         read_from: the files of options that were read (``@FILE``), in order.
+        given: paths of the settings that were given; the others have their defaults. None: all were.
     """
 
     read_from: tuple[OptionFile, ...] = field(default=(), compare=False)
+    given: frozenset[str] | None = field(default=None, compare=False)
+
+    def was_given(self, path: str) -> bool:
+        """Whether a setting is one of the command line and no default."""
+        return self.given is None or path in self.given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +66,12 @@ class FrameSettings(Settings):
     group: ClassVar[str] = "frames"
 
     input_size: int = setting(
-        "--input_size", default=224, limit=at_least(32), metavar="PIXELS",
+        "--input_size", default=224, limit=at_least(32), metavar="PIXELS", in_checkpoint=True,
         help="width and height of the frames that the network sees, in pixels",
     )  # fmt: skip
     dense_sample: bool = setting(
-        "--dense_sample", default=False,
+        "--dense_sample", default=False, off=("--whole_video",), in_checkpoint=True,
+        off_help="take the frames of a clip from the whole video",
         help=f"take the frames of a clip from {DENSE_SPAN} consecutive frames instead of the whole video",
     )  # fmt: skip
     seed: int = setting("--seed", default=0, limit=at_least(0), metavar="N", help="seed of all random numbers")

@@ -19,6 +19,7 @@ from ops.settings.shared import (
 
 MAX_CLIPS = 1000
 CLIP_SAMPLINGS = ("even", "random")
+_SAYS = "as the checkpoint says"
 
 
 class TestScript(NamedTuple):
@@ -39,11 +40,11 @@ class TestScript(NamedTuple):
 
 @dataclass(frozen=True)
 class TestModel:
-    """One of the models that are tested together."""
+    """One of the models that are tested together; None where the checkpoint is to say it."""
 
-    arch: str
+    arch: str | None
     weights: Path
-    num_segments: int
+    num_segments: int | None
     coefficient: float = 1.0
 
 
@@ -86,15 +87,15 @@ class TestedModels(Settings):
 
     group: ClassVar[str] = "networks (several, separated by commas, are tested as an ensemble)"
 
-    archs: tuple[str, ...] = setting(
-        "--archs", default=("resnet50",), kind=CommaList(str), metavar="ARCH[,...]", aliases=("--arch",),
+    archs: tuple[str, ...] | None = setting(
+        "--archs", default=None, unset=_SAYS, kind=CommaList(str), metavar="ARCH[,...]", aliases=("--arch",),
         help=f"backbone of each network, or one for all: {', '.join(ARCHS)}",
     )  # fmt: skip
     weights: tuple[Path, ...] = setting(
         "--weights", kind=CommaList(Path), metavar="CHECKPOINT[,...]", help="checkpoint of each network"
     )
-    test_segments: tuple[int, ...] = setting(
-        "--test_segments", default=(8,), kind=CommaList(int), limit=at_least(2), metavar="T[,...]",
+    test_segments: tuple[int, ...] | None = setting(
+        "--test_segments", default=None, unset=_SAYS, kind=CommaList(int), limit=at_least(2), metavar="T[,...]",
         aliases=("--num_segments",),
         help="number of segments of a clip, of each network or one for all; a network sees 5 successive frames of each",
     )  # fmt: skip
@@ -103,29 +104,35 @@ class TestedModels(Settings):
         help="factor of each network's scores in the ensemble, e.g. 1,1.5, or one for all",
     )  # fmt: skip
     motion: tuple[str, ...] | None = setting(
-        "--motion", default=None, unset="as the checkpoint says", kind=MotionModules(), metavar="MODULES",
+        "--motion", default=None, unset=_SAYS, kind=MotionModules(), metavar="MODULES",
         help="motion modules of the network, separated by commas: none, or some of stpme,dsme,shift",
     )  # fmt: skip
     motion_window: int | None = setting(
-        "--motion_window", default=None, unset="as the checkpoint says", metavar="W",
+        "--motion_window", default=None, unset=_SAYS, metavar="W",
         help="number of consecutive segments that the DS-ME module takes as one clip",
+    )  # fmt: skip
+    motion_weight: float | None = setting(
+        "--motion_weight", default=None, unset=_SAYS, limit=from_to(0, 1), metavar="WEIGHT", optional=True,
+        help="weight of motion where the stem adds it to appearance, which has one minus this weight",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for arch in self.archs:
+        for arch in self.archs or ():
             require(arch in ARCHS, f"--archs among {', '.join(ARCHS)}", repr(arch))
         for option, values in (("--archs", self.archs), ("--test_segments", self.test_segments),
                                ("--coeff", self.coeff)):  # fmt: skip
-            require(len(values) in (1, len(self.weights)), f"{len(self.weights)} values of {option}, one for each of "
-                    f"--weights", len(values))  # fmt: skip
+            count = 1 if values is None else len(values)
+            require(count in (1, len(self.weights)), f"{len(self.weights)} values of {option}, one for each of "
+                    f"--weights", count)  # fmt: skip
 
     @property
     def models(self) -> tuple[TestModel, ...]:
         """The networks, one for each of --weights."""
         count = len(self.weights)
 
-        def each(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        def each(values: tuple[Any, ...] | None) -> tuple[Any, ...]:
+            values = values or (None,)
             return values * count if len(values) == 1 else values
 
         columns = each(self.archs), self.weights, each(self.test_segments), each(self.coeff)
@@ -217,7 +224,7 @@ class TestConfig(
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_dense(max(self.test_segments))
+        self._check_dense(max(self.test_segments or (0,)))
 
     def headline(self, processes: int) -> str:
         """Checkpoints, data, views and batch, for the first line of the log."""

@@ -202,6 +202,12 @@ class TrainConfig(
         return f"{name}_{self.suffix}" if self.suffix else name
 
     @property
+    def named_checkpoint(self) -> Path | None:
+        """The checkpoint that the command line names; not the one that --resume auto finds."""
+        named = self.tune_from if self.resume in (None, "auto") else self.resume
+        return None if named is None else Path(named)
+
+    @property
     def log_dir(self) -> Path:
         return self.root_log / self.run_name
 
@@ -215,9 +221,10 @@ class TrainConfig(
 
     def headline(self, processes: int) -> str:
         """Network, data, epochs, learning rate and batch, for the first line of the log."""
-        model, dataset = self.model, self.dataset
+        model, dataset, weights = self.model, self.dataset, self.named_checkpoint
+        network = f"{self.run_name}: {model.arch}, {model.num_segments} segments, {self.input_size} px"
         line = (
-            f"{self.run_name}: {model.arch}, {model.num_segments} segments, {self.input_size} px, on {dataset.name} "
+            f"{network if weights is None else f'the network of {weights}'}, on {dataset.name} "
             f"({plural(dataset.num_classes, 'class')})"
         )
         if self.evaluate:

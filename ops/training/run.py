@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
-from ops.checkpoints import describe, load_weights, read_checkpoint, tune_from
+from ops.checkpoints import load_weights, read_checkpoint, tune_from
 from ops.data import VideoSource
 from ops.evaluation import Checkpoint
 from ops.models import Recognizer, build_model, use_channels_last
 from ops.runtime import distributed, get_logger, grad_scaler, plural
 from ops.settings import TrainConfig
 from ops.training.clips import TrainingClips, batch_sampler, open_list
+from ops.training.known import warn, with_checkpoint, with_named
 from ops.training.loop import fit
 from ops.training.lr_scheduler import build_schedule
 from ops.training.nonfinite import FiniteUpdates
@@ -38,8 +39,13 @@ def train(config: TrainConfig, device: torch.device) -> None:
     decoder = choose_decoder(config.decoder)
     val_records = open_list(config, config.dataset.val_list)
 
+    config, remarks = with_named(config)  # what the run is called depends on it
     start = choose_start(config, order_of(sampler))
     saved = {} if start.checkpoint is None else read_checkpoint(start.checkpoint)
+    if start.checkpoint is not None:
+        config, _ = with_checkpoint(config, start.checkpoint, saved)
+    else:
+        warn(config.tune_from, remarks)
     model, checkpoint = load_network(config, start.checkpoint, saved, device)
     state = open_state(config, model, order_of(sampler), start, saved, device)
     del saved
@@ -72,15 +78,19 @@ def evaluate(config: TrainConfig, device: torch.device) -> dict[str, float]:
     records = open_list(config, config.dataset.val_list)
     start = choose_start(config, SampleOrder())
     assert start.checkpoint is not None
-    model, checkpoint = load_network(config, start.checkpoint, read_checkpoint(start.checkpoint), device)
-    return Validator(config, VideoSource(config.dataset, records, decoder), model, device).run(checkpoint)
+    content = read_checkpoint(start.checkpoint)
+    config, remarks = with_checkpoint(config, start.checkpoint, content)
+    warn(start.checkpoint, remarks)
+    model, checkpoint = load_network(config, start.checkpoint, content, device)
+    source = VideoSource(config.dataset, records, decoder)
+    return Validator(config, source, model, device, remarks).run(checkpoint)
 
 
 def load_network(
     config: TrainConfig, path: Path | None, content: Mapping[str, Any], device: torch.device
 ) -> tuple[Recognizer, Checkpoint]:
     """The network with the weights of a checkpoint of this content, or with those to start from; and their name."""
-    model = build_network(config, path, content).to(device)
+    model = build_network(config, path).to(device)
     if config.channels_last:
         use_channels_last(model)
     if config.compile:
@@ -92,14 +102,11 @@ def load_network(
     return model, Checkpoint(path.name, epoch if isinstance(epoch, int) else None)
 
 
-def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping[str, Any]) -> Recognizer:
-    """The network, from pretrained weights unless a checkpoint, of this content, will fill it."""
+def build_network(config: TrainConfig, checkpoint: Path | None) -> Recognizer:
+    """The network, from pretrained weights unless a checkpoint will fill it."""
     torch.manual_seed(config.seed)
     settings = config.model
     resuming = checkpoint is not None
-    window = settings.motion_window
-    if checkpoint is not None and config.evaluate and window is None:
-        window = describe(content, checkpoint).motion_window
     wants_pretrained = not resuming and config.tune_from is None
     with distributed.main_first():
         network = build_model(
@@ -110,7 +117,8 @@ def build_network(config: TrainConfig, checkpoint: Path | None, content: Mapping
             dropout=settings.dropout,
             consensus=settings.consensus,
             motion=settings.motion,
-            motion_window=window,
+            motion_window=settings.motion_window,
+            motion_weight=settings.motion_weight,
         )
     if config.tune_from is not None and not resuming:
         new = tune_from(network, config.tune_from)

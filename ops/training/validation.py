@@ -22,13 +22,22 @@ class Validator:
         source: the validation videos.
         model: the network, as it is whenever it is measured.
         device: where it is.
+        remarks: what is not as it was in training, for the line beside the accuracy.
     """
 
-    def __init__(self, config: TrainConfig, source: VideoSource, model: Recognizer, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        source: VideoSource,
+        model: Recognizer,
+        device: torch.device,
+        remarks: tuple[str, ...] = (),
+    ) -> None:
         self.config = config
         self.source = source
         self.model = model
         self.device = device
+        self.remarks = remarks
         self.bad = bad_videos(config, config.dataset.val_list, source)
         videos = TestVideos(
             source,
@@ -105,4 +114,5 @@ class Validator:
             size=config.input_size,
             checkpoints=(checkpoint,),
             amp=config.amp,
+            remarks=self.remarks,
         )

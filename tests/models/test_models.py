@@ -13,13 +13,11 @@ from ops.checkpoints.published.released import convert_reference
 from ops.models import build as models
 from ops.models.build import build_model
 from ops.models.msn import DSME
-from ops.models.names import ARCHS, MOTION_MODULES, published_motion_weight
+from ops.models.names import ARCHS, published_motion_weight
 from ops.models.recognizer import Recognizer, use_channels_last
 from ops.models.resnet import BasicBlock, Bottleneck, ResNet
 from ops.models.temporal_shift import TemporalShift
 from ops.runtime.errors import InputError
-from ops.settings.options import parse_train
-from ops.training.run import build_network
 from tests.golden_weights import fill, relative_error
 from tests.oracle.msn_oracle import MSNOracle
 
@@ -489,14 +487,3 @@ class TestErrors:
         with torch.device("meta"):
             model = build_model(SMALL, 5, 4, motion=("shift", "dsme"))
         assert [type(m) for m in model.backbone.layer2[0].motion.children()] == [DSME, TemporalShift]
-
-
-class TestSavedModelSettings:
-    def test_evaluation_takes_the_checkpoints_motion_window(self, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-        monkeypatch.chdir(tmp_path)
-        saved = {"config": {"model": {"motion": list(MOTION_MODULES), "motion_window": 2, "num_segments": 4}}}
-        saved["state_dict"] = build_model(SMALL, 5, 4).state_dict()
-        command = ["motion", "RGB", "--arch", "resnet10", "--num_segments", "4", "--pretrain", "none"]
-        for options, window in ((["-e"], 2), (["-e", "--motion_window", "4"], 4), ([], 4)):
-            config = parse_train([*command, "--resume", "x.pth.tar", *options])
-            assert build_network(config, tmp_path / "x.pth.tar", saved).design.motion_window == window

@@ -39,6 +39,7 @@ class Setting:
         aliases: further names, accepted when written in full and not shown.
         off: of a switch: flags that switch it off again; ``off_help`` says what that does.
         of_one_start: says how a run is started, not what it is: it may change when a run resumes.
+        in_checkpoint: where a checkpoint is given, the default is what that says.
     """
 
     flags: tuple[str, ...]
@@ -53,6 +54,7 @@ class Setting:
     off: tuple[str, ...] = ()
     off_help: str = ""
     of_one_start: bool = False
+    in_checkpoint: bool = False
 
     @property
     def name(self) -> str:
@@ -66,15 +68,18 @@ class Setting:
     def _default_words(self) -> str:
         if self.default is REQUIRED:
             return "required"
+        return f"default: {'as the checkpoint says, or ' if self.in_checkpoint else ''}{self._default_value()}"
+
+    def _default_value(self) -> str:
         if self.default is None:
-            return f"default: {self.unset}"
+            return self.unset
         if isinstance(self.default, bool):
-            return "default: on" if self.default else "default: off"
+            return "on" if self.default else "off"
         show = getattr(self.kind, "show", None)
         if show is not None:
-            return f"default: {show(self.default)}"
+            return str(show(self.default))
         values = self.default if isinstance(self.default, tuple) else (self.default,)
-        return f"default: {' '.join(map(str, values))}"
+        return " ".join(map(str, values))
 
     def check(self, value: Any) -> None:
         """Raise InputError unless the value is allowed."""

@@ -4,6 +4,7 @@ One option a line, as on the command line; ``#`` begins a comment; values with s
 another file, relative to the one it stands in. What comes later overrides what came before.
 """
 
+import argparse
 import os
 import re
 import sys
@@ -84,12 +85,20 @@ class SettingsParser(OneLineParser):
         self.advice = dict(advice or {})
         self.aliases: dict[str, str] = {}  # further names of options
         self.files: list[OptionFile] = []  # that were read
+        self.given: frozenset[str] = frozenset()  # what the command line said; the rest has its default
 
-    def parse_args(self, words: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        parsed, unknown = self.parse_known_args(words, namespace)
+    def parse_args(self, words: Sequence[str] | None = None) -> Any:  # type: ignore[override]
+        actions = [a for a in self._actions if argparse.SUPPRESS not in (a.dest, a.default)]
+        defaults = {action.dest: action.default for action in actions}
+        unsaid = object()
+        parsed, unknown = self.parse_known_args(words, argparse.Namespace(**dict.fromkeys(defaults, unsaid)))
         if unknown:
             advice = self.advice.get(unknown[0], self.advice.get(Path(unknown[0]).suffix, ""))
             self.error(f"unrecognized arguments: {' '.join(unknown)}{advice and f'; {advice}'}")
+        self.given = frozenset(name for name in defaults if getattr(parsed, name) is not unsaid)
+        for name, default in defaults.items():
+            if getattr(parsed, name) is unsaid:
+                setattr(parsed, name, default)
         return parsed
 
     def parse_known_args(self, words: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]

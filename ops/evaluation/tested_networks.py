@@ -1,0 +1,104 @@
+"""The networks of a test: each built as its checkpoint and the command line say, and filled."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from ops.checkpoints import Description, describe, load_weights, read_hashed_checkpoint
+from ops.data import DatasetSpec
+from ops.evaluation.measurement import Checkpoint
+from ops.evaluation.resolution import Resolved, about_data, resolve
+from ops.models import Recognizer, build_model, fuse_for_inference
+from ops.runtime import InputError, get_logger
+from ops.settings import TestConfig, TestModel
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A network that is tested, the file it is of, and what is to stand beside its accuracy."""
+
+    network: Recognizer
+    checkpoint: Checkpoint
+    remarks: tuple[str, ...]
+
+
+def load_networks(config: TestConfig, device: torch.device) -> tuple[TestConfig, list[Tested]]:
+    """The networks of --weights, and the settings with what their checkpoints say in them.
+
+    Raises:
+        InputError: a checkpoint cannot be read or does not fit, or nobody says what is needed.
+    """
+    tested, resolved = [], []
+    for model in config.models:
+        content, digest = read_hashed_checkpoint(model.weights)
+        found = describe(content, model.weights)
+        settings = resolve(_given(config, model), found, model.weights)
+        config = replace(config, dataset=_named(config.dataset, found))
+        network = _build(config, model, settings, content, device)
+        epoch = content.get("epoch")
+        checkpoint = Checkpoint(model.weights.name, epoch if isinstance(epoch, int) else None, digest)
+        remarks = (*settings.contradictions, *about_data(config.dataset, found))
+        announce(model.weights, settings, remarks)
+        tested.append(Tested(network, checkpoint, remarks))
+        resolved.append(settings)
+    return _settled(config, resolved), tested
+
+
+def _given(config: TestConfig, model: TestModel) -> dict[str, Any]:
+    """What the command line says of a network."""
+    said: dict[str, Any] = {"arch": model.arch, "num_segments": model.num_segments, "motion": config.motion}
+    said |= {"motion_window": config.motion_window, "motion_weight": config.motion_weight}
+    said |= {name: getattr(config, name) for name in ("input_size", "dense_sample") if config.was_given(name)}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _named(dataset: DatasetSpec, found: Description) -> DatasetSpec:
+    """The data set, with the class names of training where it has none of its own."""
+    fits = not dataset.class_names and len(found.class_names) == dataset.num_classes
+    return replace(dataset, class_names=found.class_names) if fits else dataset
+
+
+def _build(
+    config: TestConfig, model: TestModel, settings: Resolved, content: Mapping[str, Any], device: torch.device
+) -> Recognizer:
+    network = build_model(
+        settings.arch,
+        config.dataset.num_classes,
+        settings.num_segments,
+        model=settings.network,
+        motion=settings.motion,
+        motion_window=settings.motion_window,
+        motion_weight=settings.motion_weight,
+    )
+    load_weights(network, content, str(model.weights))
+    network = fuse_for_inference(network).to(device)
+    if config.compile:
+        network.compile()
+    return network
+
+
+def announce(file: object, settings: Resolved, remarks: Sequence[str]) -> None:
+    """Say what is guessed, and warn of what is not as in training."""
+    if settings.guesses:
+        get_logger().info("%s: taken from the file's name: %s", file, ", ".join(settings.guesses))
+    for remark in remarks:
+        get_logger().warning("%s: %s", file, remark)
+
+
+def _settled(config: TestConfig, resolved: Sequence[Resolved]) -> TestConfig:
+    """The settings with what was found out; the views are of one kind for all networks."""
+    views = {}
+    for name in ("input_size", "dense_sample"):
+        values = sorted({getattr(settings, name) for settings in resolved})
+        if len(values) > 1:
+            several = " and ".join(map(str, values))
+            raise InputError(f"expected --{name}, as the checkpoints of --weights say different ones, got {several}")
+        views[name] = values[0]
+    return replace(
+        config,
+        archs=tuple(settings.arch for settings in resolved),
+        test_segments=tuple(settings.num_segments for settings in resolved),
+        **views,
+    )

@@ -1,0 +1,65 @@
+"""Settings of main.py that a checkpoint knows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.models.build import build_model
+from ops.models.names import MOTION_MODULES
+from ops.runtime.errors import InputError
+from ops.settings.options import parse_train
+from ops.settings.saved import config_dict
+from ops.training.known import with_checkpoint, with_named
+from ops.training.run import build_network
+
+STATE = build_model("resnet10", 8, 4).state_dict()
+SAVED = {"motion": list(MOTION_MODULES), "motion_window": 2, "num_segments": 4}
+CONTENT = {"state_dict": STATE, "config": {"model": SAVED, "input_size": 64, "dense_sample": True}}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def settled(*options: str) -> tuple[Any, tuple[str, ...]]:
+    return with_checkpoint(parse_train(["motion", "RGB", *options]), Path("x.pth.tar"), CONTENT)
+
+
+@pytest.mark.parametrize("source", [("-e", "--resume"), ("--resume",), ("--tune_from",)])
+def test_defaults(source: tuple[str, ...]) -> None:
+    config, remarks = settled(*source, "x.pth.tar")
+    model = config.model
+    assert (model.arch, model.num_segments, model.motion, model.motion_window) == ("resnet10", 4, MOTION_MODULES, 2)
+    assert (model.motion_weight, config.input_size, config.dense_sample, remarks) == (0.25, 64, True, ())
+    assert "resnet10" in config.run_name and "segment4" in config.run_name
+
+
+def test_the_command_line_comes_first() -> None:
+    options = "--num_segments 8 --input_size 224 --whole_video --motion_window 4 --motion_weight 0.5"
+    config, remarks = settled("-e", "--resume", "x.pth.tar", *options.split())
+    assert (config.model.num_segments, config.input_size, config.dense_sample) == (8, 224, False)
+    assert (config.model.motion_window, config.model.motion_weight) == (4, 0.5)
+    assert len(remarks) == 5
+
+
+def test_weights_that_cannot_fit() -> None:
+    with pytest.raises(InputError, match="expected weights of --arch resnet18, got those of resnet10"):
+        settled("--tune_from", "x.pth.tar", "--arch", "resnet18")
+
+
+def test_a_new_run_has_the_published_weight_and_saves_it() -> None:
+    for segments, weight in ((8, 0.5), (16, 0.25), (4, 0.25)):
+        config, remarks = with_named(parse_train(["motion", "RGB", "--num_segments", str(segments)]))
+        assert config.model.motion_weight == weight and remarks == ()
+        assert json.loads(json.dumps(config_dict(config)))["model"]["motion_weight"] == weight
+    config, _ = with_named(parse_train(["motion", "RGB", "--motion_weight", "0.3"]))
+    assert config.model.motion_weight == 0.3
+
+
+def test_the_network_is_built_with_them() -> None:
+    config, _ = settled("--resume", "x.pth.tar", "--num_segments", "8")
+    design = build_network(config, Path("x.pth.tar")).design
+    assert (design.arch, design.num_segments, design.motion_window, design.motion_weight) == ("resnet10", 8, 2, 0.25)
