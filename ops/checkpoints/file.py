@@ -223,6 +223,6 @@ def tune_from(model: nn.Module, source: str | Path) -> list[str]:
     complete = weights | {k: own[k] for k in left_out}
     report = compare_keys(model, complete)
     if report:
-        _refuse(str(source), "all weights but the head to fit this model", model, complete, report)
+        _refuse(str(source), "all weights except the head's to fit this model", model, complete, report)
     model.load_state_dict(weights, strict=False)
     return left_out

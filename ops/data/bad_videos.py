@@ -8,12 +8,12 @@ from ops.runtime import InputError, distributed, get_logger
 
 
 class BadVideos:
-    """The broken videos of one list: each is told once, and too many of them are an error.
+    """The broken videos of one list: each is reported once, and too many of them are an error.
 
     Args:
         video_list: the list.
         num_videos: how many videos it has.
-        skip: go on without them; otherwise the first is an error.
+        skip: continue without them; otherwise the first is an error.
         max_bad: how large a part of the list may be broken.
     """
 
@@ -51,7 +51,7 @@ class BadVideos:
         self.reasons[video] = reason
         count = len(self.reasons)
         get_logger().warning(
-            "left out (%d of the %d videos of %s are broken so far): %s",
+            "skipped a broken video (%d of the %d videos of %s so far): %s",
             count, self.num_videos, self.video_list.name, reason,
         )  # fmt: skip
         if count / self.num_videos > self.max_bad:

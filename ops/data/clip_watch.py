@@ -1,4 +1,4 @@
-"""Which video each data worker is at, so that a decoder that hangs or kills its process can be named.
+"""Which video each data worker is reading, so that a decoder that hangs or kills its process can be named.
 
 Workers note in shared memory what they begin to read; that costs a few stores a clip. The main process looks once a
 second, and ends a worker that stays at one video too long, or all of them where it waits and none of them reads. Reads
@@ -139,14 +139,14 @@ class ClipWatch:
         ended = {int(number) for number in re.findall(r"\d+", found[1])} if found else set()
         slots = [self._slot(worker) for worker in range(self.workers)]
         videos = [str(self.name_of(video)) for process, video, _ in slots if process in ended and video != IDLE]
-        reason = f"the end of the process that read it: {' '.join(message.split())}"
+        reason = f"a worker process that died: {' '.join(message.split())}"
         for process in ended & late.keys():
             reason = late[process]
         if not videos:
-            return f"expected clips from data workers, got {reason.removesuffix('.')} (while it read no video)"
+            return f"expected clips from data workers, got {reason.removesuffix('.')} (it was not reading a video)"
         return (
             f"{', '.join(videos)}: expected a clip, got {reason.removesuffix('.')}; "
-            f"scripts/check_dataset.py finds such videos, and lists without them"
+            f"scripts/check_dataset.py --write_clean finds such videos and writes lists without them"
         )
 
 

@@ -128,7 +128,7 @@ class TrainClips(Dataset):
         while isinstance(sample, BrokenVideo) and self.substitute:
             broken.append(sample)
             if len(broken) > MAX_DRAWS:
-                return sample._replace(reason=f"{sample.reason} (nor could any of {MAX_DRAWS} drawn before it be read)")
+                return sample._replace(reason=f"{sample.reason} ({MAX_DRAWS} other videos could not be read either)")
             rng = np.random.default_rng((self.seed, key.epoch, key.video, len(broken)))
             sample = self._read(int(rng.integers(len(self))), rng)
         return sample._replace(replaced=tuple(broken)) if isinstance(sample, Clip) else sample

@@ -149,7 +149,7 @@ def _built_in_fields(options: DatasetOptions, storage: str | None) -> dict[str, 
     storage = storage or built_in.storages[0]
     split = 1 if options.split is None else options.split
     if options.split is not None and not 1 <= split <= built_in.splits:
-        expected = f"1 to {built_in.splits}" if built_in.splits else "no --split (it has one only)"
+        expected = f"1 to {built_in.splits}" if built_in.splits else "no --split (it has only one)"
         raise InputError(f"data set {options.name}: expected {expected}, got --split {split}")
     return {
         "name": options.name,
@@ -243,7 +243,7 @@ def read_class_names(source: Path | Sequence[str]) -> tuple[str, ...]:
     lines = read_lines(source, "a file of class names")
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
-        raise InputError(f"{source}: expected one class name a line, got an empty file")
+        raise InputError(f"{source}: expected one class name per line, got an empty file")
     return names
 
 

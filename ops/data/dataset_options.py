@@ -56,27 +56,28 @@ class DatasetOptions(Settings):
         help="root folder of the data set: relative paths in its lists are joined to it",
     )  # fmt: skip
     train_list: str | None = setting(
-        "--train_list", default=None, unset="that of the data set, in its root folder", metavar="FILE", optional=True,
-        help="list of training videos, one a line",
+        "--train_list", default=None, unset="the data set's own list, in its root folder", metavar="FILE",
+        optional=True,
+        help="list of training videos, one per line",
     )  # fmt: skip
     val_list: str | None = setting(
-        "--val_list", default=None, unset="that of the data set, in its root folder", metavar="FILE", optional=True,
-        help="list of validation videos, one a line",
+        "--val_list", default=None, unset="the data set's own list, in its root folder", metavar="FILE", optional=True,
+        help="list of validation videos, one per line",
     )  # fmt: skip
     num_class: int | None = setting(
-        "--num_class", default=None, unset="that of the data set", metavar="K", optional=True,
+        "--num_class", default=None, unset="as the data set says", metavar="K", optional=True,
         help="number of classes; labels are 0 to K-1",
     )  # fmt: skip
     class_names: str | None = setting(
         "--class_names", default=None, unset="classes.txt in the root folder, if it is there", metavar="FILE",
-        optional=True, help="file of class names, one a line, in label order",
+        optional=True, help="file of class names, one per line, in label order",
     )  # fmt: skip
     image_tmpl: str | None = setting(
         "--image_tmpl", default=None, unset=DEFAULT_TEMPLATE, metavar="TEMPLATE", optional=True,
         help="names of the images in frame folders, like img_{:05d}.jpg for img_00001.jpg",
     )  # fmt: skip
     storage: str | None = setting(
-        "--storage", default=None, unset="that of the data set", choices=STORAGES, optional=True,
+        "--storage", default=None, unset="as the data set says", choices=STORAGES, optional=True,
         help="whether the lists name folders of frames or video files",
     )  # fmt: skip
     split: int | None = setting(

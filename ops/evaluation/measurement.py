@@ -82,7 +82,7 @@ class Measurement:
         remarks = "".join(f", {remark}" for applies, remark in unusual if applies)
         line = (
             f"{frames} frames x {plural(self.crops, 'crop')} x {plural(self.clips, 'clip')}{sampling}, "
-            f"{self.size} x {self.size} of short side {self.scale}, {self.dataset} {self.video_list} ({videos}), "
+            f"{self.size} x {self.size} px from short side {self.scale}, {self.dataset} {self.video_list} ({videos}), "
             f"{models}{remarks}"
         )
         return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)

@@ -37,7 +37,7 @@ class ScoreJournal:
         return sorted(self.folder.glob(f".{self.name}_rank*.scores"))
 
     def open(self, rank: int) -> None:
-        """Begin to append, behind the last whole record of an earlier run."""
+        """Start appending after the last complete record of an earlier run."""
         path = self.folder / f".{self.name}_rank{rank}.scores"
         whole = self.header + b"".join(record for _, record in self._records(path)) if path.is_file() else self.header
         write_atomically(path, whole)
@@ -67,12 +67,12 @@ class ScoreJournal:
         return {video: scores.reshape(self.shape) for video, scores in found.items()}
 
     def _records(self, path: Path) -> Iterator[tuple[int, bytes]]:
-        """Whole records of a file; what an interruption cut off is left out."""
+        """Whole records of a file; an incomplete last record is skipped."""
         content = path.read_bytes()
         if not content.startswith(self.header):
             raise InputError(
-                f"{path}: expected partial scores of these settings, got those of others; finish that run, or start "
-                f"over with --overwrite"
+                f"{path}: expected partial scores of a test with these settings, got those of other settings; finish "
+                f"that test, or start over with --overwrite"
             )
         for start in range(len(self.header), len(content) - self._record + 1, self._record):
             record = content[start : start + self._record]

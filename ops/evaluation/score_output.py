@@ -76,14 +76,14 @@ class ScoreOutput:
             return
         if journal.paths() and not config.resume_scores:
             raise InputError(
-                f"{journal.paths()[0]}: expected no scores of an interrupted run, got some; pass --resume_scores to "
-                f"continue it or --overwrite to start over"
+                f"{journal.paths()[0]}: expected no interrupted test, got its partial scores; pass --resume_scores to "
+                f"resume it or --overwrite to start over"
             )
         for path in self._paths():
             if path.exists() and measured_videos(path, self.measurement, self.data) is None:
                 raise InputError(
-                    f"{path}: expected no scores of other settings, got some; choose another --output_dir or pass "
-                    f"--overwrite"
+                    f"{path}: expected scores of these settings, got those of other settings; choose another "
+                    f"--output_dir or pass --overwrite"
                 )
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class ScoreOutput:
         return [view_path(config.output_dir, clip, crop) for clip in config.clips for crop in range(config.num_crops)]
 
     def _is_complete(self) -> bool:
-        """Whether a run that may go on finds nothing to do: every view is there, of these videos and labels."""
+        """Whether a resumed test has nothing left to do: every view is there, of these videos and labels."""
         config = self.config
         if not config.resume_scores or config.overwrite or self.journal.paths():
             return False
@@ -114,13 +114,13 @@ class ScoreOutput:
         return view.labels.tolist() == [label_of[name] for name in view.videos or ()]
 
     def write(self, left_out: Collection[int]) -> None:
-        """Turn the journal into score files and say what they amount to; broken videos are left out."""
+        """Turn the journal into score files and log the accuracies; broken videos are skipped."""
         config, found = self.config, self.journal.read()
         missing = [i for i in range(len(self.names)) if i not in found and i not in left_out]
         if missing:
             raise InputError(
-                f"{config.output_dir}: expected scores of {plural(len(self.names), 'video')}, {len(missing):,} are "
-                f"missing, the first is {self.names[missing[0]]}; all processes must write to one folder"
+                f"{config.output_dir}: expected scores of {plural(len(self.names), 'video')}, got none of "
+                f"{len(missing):,}, the first is {self.names[missing[0]]}; all processes must write to the same folder"
             )
         if not found:
             raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")

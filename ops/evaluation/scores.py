@@ -70,7 +70,7 @@ def read_view(path: Path) -> View:
         raise InputError(f"{path}: expected a score file, got {error.strerror or error}") from None
     try:
         rows = score_pickle.loads(content)
-    except Exception as error:  # a pickle of a stranger fails in any way it likes
+    except Exception as error:  # a pickle from an untrusted source can raise any exception
         raise InputError(f"{path}: expected a pickle of scores, got {type(error).__name__}: {error}") from None
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{path}: expected a list of [scores, label], got {_describe(rows)}")
@@ -145,7 +145,7 @@ def _read_beside(
 
 
 def measured_videos(path: Path, measurement: Measurement, data: str | None = None) -> tuple[str, ...] | None:
-    """The videos of a score file that was measured like this, broken ones left out or not; None for any other."""
+    """The videos of a score file that was measured like this, with or without its broken ones; None for any other."""
     try:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         measured = Measurement.from_dict(beside["measurement"])

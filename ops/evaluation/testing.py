@@ -60,7 +60,7 @@ def score_views(config: TestConfig, device: torch.device) -> None:
     log.info("testing: %s", measurement.line())
     with closing(ScoreOutput(config, measurement, source)) as output:
         if output.is_complete:
-            log.info("nothing to score: %s has these scores", config.output_dir)
+            log.info("nothing to do: %s already has all scores", config.output_dir)
         else:
             _fill(output, config, source, models, bad, device)
 
@@ -76,7 +76,7 @@ def _fill(
     """Score what is not scored yet, and write the score files."""
     done = set(output.journal.read())
     if done:
-        get_logger().info("continuing: %d of %d videos were scored before", len(done), len(source.records))
+        get_logger().info("resuming: %d of %d videos are already scored", len(done), len(source.records))
     output.journal.open(distributed.rank())
     try:
         _score_videos(config, source, models, output.journal, done, bad, device)

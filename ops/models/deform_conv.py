@@ -137,7 +137,7 @@ def _bags(offset: Tensor, kernel_size: int) -> tuple[Tensor, Tensor]:
     pixels = (height + 3) * stride
     first = torch.arange(images, dtype=torch.int32)[:, None, None, None] * pixels + stride + 1
     first = first + torch.add(left, top, alpha=stride).to(torch.int32)  # top left pixel
-    first.clamp_(0, images * pixels - stride - 2)  # what is not a number is no place either
+    first.clamp_(0, images * pixels - stride - 2)  # NaN is not a valid position either
     places = first[..., None] + torch.tensor((0, 1, stride, stride + 1), dtype=torch.int32)
     shares = y.new_empty(*y.shape, 4)
     both = torch.mul(y, x, out=shares[..., 3])

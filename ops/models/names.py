@@ -85,10 +85,10 @@ def choose_design(
         raise InputError(f"expected --motion none{some} for --model {network}, got {','.join(chosen)!r}")
     if motion_window is not None and (motion_window < 2 or num_segments % motion_window):
         raise InputError(
-            f"expected --motion_window to divide the {num_segments} segments, from 2 up, got {motion_window}"
+            f"expected --motion_window of at least 2 that divides the {num_segments} segments, got {motion_window}"
         )
     if motion_window not in (None, num_segments) and "dsme" not in modules:
-        raise InputError(f"expected --motion_window with --model msn alone, got {motion_window} with {network}")
+        raise InputError(f"expected --motion_window only with --model msn, got {motion_window} with {network}")
     if motion_weight is not None and not {"stpme", "stdm"}.intersection(modules):
         raise InputError(f"expected --motion_weight with --model msn or tdn, got {motion_weight:g} with {network}")
     if motion_weight is not None and not 0 <= motion_weight <= 1:

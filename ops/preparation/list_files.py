@@ -43,7 +43,7 @@ def check_files(files: Mapping[Path, bytes], overwrite: bool) -> None:
             raise InputError(f"{path}: expected no file or a readable one, got {error.strerror}") from None
         if other:
             raise InputError(
-                f"{path}: expected no file or the same content, got another content; --overwrite replaces it"
+                f"{path}: expected no file or the same content, got other content; --overwrite replaces the file"
             )
 
 

@@ -1,4 +1,4 @@
-"""How the scripts talk: command lines read, counts and progress printed."""
+"""What all scripts share: reading command lines, printing counts and progress."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def processes_here() -> int:
 
 
 def is_restart() -> bool:
-    """Whether torchrun started this process anew after one of its processes failed."""
+    """Whether torchrun restarted this process after one of its processes failed."""
     return launcher.restarts() > 0
 
 
@@ -67,10 +67,10 @@ def pick_device(gpus: Sequence[int] | None) -> torch.device:
         raise InputError(f"{asked}expected a GPU for each of {processes} processes on this machine, got {len(chosen)}")
     for index in chosen[:processes]:
         if index >= available:
-            raise InputError(f"{asked}expected a GPU below {available}, got {index}")
+            raise InputError(f"{asked}expected a GPU number below {available}, got {index}")
     if gpus and len(chosen) > processes:
         get_logger().warning(
-            "%sa process uses one GPU, so only %d of them; torchrun starts more processes", asked, processes
+            "%seach process uses one GPU: only %d will be used; start more processes with torchrun", asked, processes
         )
     torch.cuda.set_device(chosen[local_rank])
     get_logger().info("running on %s", torch.cuda.get_device_name(chosen[local_rank]))
@@ -112,7 +112,7 @@ def _join(device: torch.device) -> FailureWatch:
         )
         _host_group = dist.new_group(timeout=PATIENCE, backend="gloo")
     except dist.DistError as error:
-        raise InputError(f"{address}: expected to meet the other processes there, got {_first_line(error)}") from None
+        raise InputError(f"{address}: expected to reach the other processes there, got {_first_line(error)}") from None
     return FailureWatch(dist.PrefixStore("failure", store.clone()), own_rank, size)
 
 

@@ -49,7 +49,7 @@ def fail(message: str) -> NoReturn:
 def run_script(main: Callable[[], None]) -> None:
     """Call a script's main; an InputError becomes one line and exit status 2, a saved and stopped run status 75.
 
-    Where the program that reads the output has ended (``... | head``), the script ends too, without a word.
+    Where the program that reads the output has ended (``... | head``), the script ends too, silently.
     """
     try:
         try:

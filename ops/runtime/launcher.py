@@ -30,7 +30,7 @@ def local_world_size() -> int:
 
 
 def restarts() -> int:
-    """How often torchrun has started this process anew."""
+    """How often torchrun has restarted this process."""
     return _number("TORCHELASTIC_RESTART_COUNT", 0, "0")
 
 

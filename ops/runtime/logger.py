@@ -29,7 +29,11 @@ class _LogFile(logging.FileHandler):
             super().handleError(record)
         elif not self._failed:
             self._failed = True
-            print(f"{self.baseFilename}: lines are missing: {error.strerror}", file=sys.stderr, flush=True)
+            print(
+                f"{self.baseFilename}: some log lines could not be written: {error.strerror}",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 class _Memory(logging.Handler):

@@ -11,8 +11,8 @@ from ops.settings.testing import TestConfig, TestScript
 from ops.settings.training import TrainConfig
 
 _EPILOG = (
-    "Options may also stand in a file, one a line: @FILE reads them there, and later options override earlier ones. An "
-    "option may be cut short as long as it is clear which is meant, and - and _ in it are the same."
+    "Options can also be written in a file, one per line: @FILE reads them, and later options override earlier ones. "
+    "An option may be abbreviated as long as the short form is unambiguous, and - and _ in its name are the same."
 )
 
 
@@ -53,7 +53,7 @@ def settings_parser(
 
 
 def _usage(parser: SettingsParser) -> str:
-    """What must be said, without the many options that may."""
+    """The usage line: what is required, without the many optional arguments."""
     required = [
         " ".join((*action.option_strings[-1:], str(action.metavar))) for action in parser._actions if action.required
     ]

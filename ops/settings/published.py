@@ -41,5 +41,5 @@ TESTING = {
 }
 RESULTS = {
     "True": "--multi_segments takes no value",
-    "False": "leave out --multi_segments, which takes no value",
+    "False": "remove --multi_segments, which takes no value",
 }

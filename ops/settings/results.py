@@ -23,14 +23,14 @@ class ResultsConfig(CommandLine):
     )
     multi_segments: bool = setting(
         "--multi_segments", default=False,
-        help="average with the scores in --output_dir1, after the softmax, like those of 8 and of 16 segments",
+        help="also average the scores in --output_dir1 (after the softmax), such as those of 8 and of 16 segments",
     )  # fmt: skip
     output_dir1: Path | None = setting(
         "--output_dir1", default=None, unset="none", metavar="DIR", help="second folder of scores, for --multi_segments"
     )
     class_names: Path | None = setting(
         "--class_names", default=None, unset="numbers", metavar="FILE",
-        help="file of class names, one a line, in label order, for the reports",
+        help="file of class names, one per line, in label order, for the reports",
     )  # fmt: skip
     per_class: bool = setting("--per_class", default=False, help="print the accuracy of every class")
 
@@ -39,7 +39,7 @@ class ResultsConfig(CommandLine):
         require(self.multi_segments == (self.output_dir1 is not None), "--multi_segments together with --output_dir1",
                 "one of them")  # fmt: skip
         for folder in self.folders:
-            require(os.path.isdir(folder), "a folder of score pickles", f"{folder}, which is not there")
+            require(os.path.isdir(folder), "a folder of score pickles", f"{folder}, which does not exist")
 
     @property
     def folders(self) -> tuple[Path, ...]:

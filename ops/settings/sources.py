@@ -18,9 +18,9 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="+",
         metavar="DATASET|LIST",
-        help=f"name of a data set ({', '.join(BUILT_IN)}, or one described by the options below), lists of one, or a "
-        f"name and lists; without a name, {BESIDE} beside the first list describes it; without lists, the training and "
-        f"the validation list are taken (required)",
+        help=f"name of a data set ({', '.join(BUILT_IN)}, or one described by the options below), list files, or a "
+        f"name and list files; without a name, {BESIDE} next to the first list describes the data set; without list "
+        f"files, its training and validation lists are used (required)",
     )
     add_options(parser, DatasetOptions, without=("name",))
     add_options(parser, DecoderSettings)

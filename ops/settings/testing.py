@@ -54,7 +54,7 @@ class TestedDataset(DatasetOptions):
 
     test_list: str | None = setting(
         "--test_list", default=None, unset="the validation list", metavar="FILE", optional=True,
-        help="list of videos to test on, one a line",
+        help="list of videos to test on, one per line",
     )  # fmt: skip
 
     def resolve(self) -> DatasetSpec:
@@ -119,7 +119,7 @@ class TestedModels(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         for arch in self.archs or ():
-            require(arch in ARCHS, f"--archs among {', '.join(ARCHS)}", repr(arch))
+            require(arch in ARCHS, f"--archs to be one of {', '.join(ARCHS)}", repr(arch))
         for option, values in (("--archs", self.archs), ("--test_segments", self.test_segments),
                                ("--coeff", self.coeff)):  # fmt: skip
             count = 1 if values is None else len(values)
@@ -155,7 +155,7 @@ class ViewSettings(FrameSettings):
     )  # fmt: skip
     clip_sampling: str = setting(
         "--clip_sampling", default="even", choices=CLIP_SAMPLINGS,
-        help="where the clips lie: spread evenly over the video, or drawn at random from --seed",
+        help="where the clips are placed: spread evenly over the video, or drawn at random from --seed",
     )  # fmt: skip
     full_res: bool = setting(
         "--full_res", default=False,
@@ -219,7 +219,7 @@ class TestConfig(
 
     batch_size: int = setting(
         "--batch_size", default=16, limit=at_least(1), metavar="N",
-        help="views (a crop of a clip) in one forward pass, per GPU process",
+        help="number of views (crops of clips) in one forward pass, per GPU process",
     )  # fmt: skip
 
     def __post_init__(self) -> None:

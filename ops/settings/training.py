@@ -28,7 +28,7 @@ class DataSettings(Settings):
     modality: str = setting(
         "modality",
         choices=("RGB", "Flow", "RGBDiff"),
-        help="RGB, the only one: the network takes motion from RGB frames",
+        help="input modality; only RGB is supported",
     )
 
     def __post_init__(self) -> None:
@@ -114,7 +114,7 @@ class LearningSettings(Settings):
     )  # fmt: skip
     partialbn: bool = setting(
         "--partialbn", default=False, off=("--npb", "--no_partialbn"), off_help="train every BatchNorm layer",
-        help="freeze every BatchNorm layer but the first",
+        help="freeze every BatchNorm layer except the first",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -134,7 +134,7 @@ class RunSettings(Settings):
     )  # fmt: skip
     start_epoch: int | None = setting(
         "--start-epoch", default=None, unset="as the checkpoint says, or 0", metavar="N", of_one_start=True,
-        help="number of epochs that count as trained already",
+        help="number of epochs that count as already trained",
     )  # fmt: skip
     evaluate: bool = setting(
         "-e", "--evaluate", default=False, of_one_start=True, help="only validate the checkpoint of --resume"
@@ -148,7 +148,7 @@ class RunSettings(Settings):
     )  # fmt: skip
     save_every: int | None = setting(
         "--save_every", default=None, unset="only after each epoch", limit=at_least(1), metavar="STEPS",
-        help="save last.pth.tar inside an epoch too, every so many steps",
+        help="save last.pth.tar also within an epoch, every N steps",
     )  # fmt: skip
     keep: int | None = setting(
         "--keep", default=None, unset="all", limit=at_least(1), metavar="N",

@@ -32,7 +32,7 @@ def open_list(config: TrainConfig, path: Path) -> Sequence[VideoRecord]:
 
 
 def bad_videos(config: TrainConfig, path: Path, source: VideoSource) -> BadVideos:
-    """What is to become of the broken videos of a list."""
+    """How the broken videos of a list are handled."""
     return BadVideos(path, len(source.records), config.on_bad_video == "skip", config.max_bad)
 
 

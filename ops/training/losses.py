@@ -10,7 +10,7 @@ LOSSES = {"nll": F.cross_entropy}
 
 
 def clip_loss(logits: Tensor, labels: Tensor, loss_type: str) -> Tensor:
-    """Loss of logits (N, K); logits that kept their segments (N, T, K) are each held against the clip's label."""
+    """Loss of logits (N, K); logits that kept their segments (N, T, K) are each compared with the clip's label."""
     if logits.dim() == 3:
         labels = labels[:, None].expand(logits.shape[:2]).flatten()  # (N*T,)
         logits = logits.flatten(0, 1)  # (N*T, K)

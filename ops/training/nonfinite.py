@@ -126,7 +126,8 @@ class FiniteUpdates:
             what = f"epoch {epoch + 1} step {number + 1}: {self._describe(step)}"
             if skipped > self.tolerated:
                 raise InputError(
-                    f"{what}; the last checkpoint is from before it; --skip_nonfinite N skips up to N such steps"
+                    f"{what}; the last checkpoint was saved before this step; --skip_nonfinite N skips up to N such "
+                    f"steps"
                 )
             get_logger().warning(
                 "skipped %s (%d of the %d that --skip_nonfinite allows)", what, skipped, self.tolerated
@@ -141,4 +142,4 @@ class FiniteUpdates:
         names = ", ".join(self.name_of(video) for _, videos in bad or batches for video in videos)
         if bad:
             return f"expected a finite loss, got {bad[0][0]} for the videos {names}"
-        return f"expected finite gradients, got others for the videos {names} (loss {batches[0][0]:.4g})"
+        return f"expected finite gradients, got NaN or infinity for the videos {names} (loss {batches[0][0]:.4g})"

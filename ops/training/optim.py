@@ -51,7 +51,7 @@ def load_optimizer(optimizer: SGD, state: dict[str, Any]) -> None:
     """
     now = optimizer.state_dict()["param_groups"]
     if [len(g["params"]) for g in now] != [len(g["params"]) for g in state["param_groups"]]:
-        raise ValueError(f"{len(state['param_groups'])} groups of other sizes")
+        raise ValueError(f"{len(state['param_groups'])} parameter groups of other sizes")
     optimizer.load_state_dict({**state, "param_groups": now})
     for parameter in (p for group in optimizer.param_groups for p in group["params"] if group["momentum"]):
         buffer = optimizer.state[parameter].get("momentum_buffer")

@@ -1,6 +1,6 @@
 """A run of main.py set up: data, where it starts, network, optimiser, folder; then its training or one validation.
 
-The files beside this one go on from here: loop.py (epochs), epoch.py (steps), validation.py.
+Continue reading in loop.py (epochs), epoch.py (steps), validation.py.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from ops.video import choose_decoder
 
 
 def train(config: TrainConfig, device: torch.device) -> None:
-    """Train to the last epoch, from where ``--resume`` and the run's folder have it start."""
+    """Train to the last epoch, starting from what ``--resume`` and the run's folder say."""
     train_records = open_list(config, config.dataset.train_list)
     sampler = batch_sampler(config, len(train_records))
     decoder = choose_decoder(config.decoder)

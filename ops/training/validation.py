@@ -55,7 +55,7 @@ class Validator:
     def run(self, checkpoint: Checkpoint, stop: StopRequest | None = None) -> dict[str, float]:
         """Loss, top1 and, of more than five classes, top5.
 
-        Broken videos that are skipped do not count; how many videos did stands beside the accuracy.
+        Broken videos that are skipped do not count; the accuracy is logged with the number of videos that do.
 
         Args:
             checkpoint: what the network's weights are called.

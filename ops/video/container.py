@@ -32,7 +32,7 @@ def picture_stream(path: Path, container: Any) -> Any:
         raise VideoError(f"{path}: expected a video, got only {' and '.join(kinds) or 'nothing'}")
     context = stream.codec_context
     if context is None:
-        raise VideoError(f"{path}: expected a video with a decoder, got one of an unknown kind")
+        raise VideoError(f"{path}: expected a video that can be decoded, got one in an unknown codec")
     check_size(path, context.width, context.height)
     context.options = {"max_pixels": str(MAX_PIXELS)}
     context.thread_count = 1
@@ -53,7 +53,7 @@ def check_announced(path: Path, container: Any, stream: Any) -> None:
     seconds = max((stream.duration or 0) * (stream.time_base or 0), (container.duration or 0) / av.time_base)
     announced = max(stream.frames, int(seconds * rate))
     if announced > MAX_FRAMES:
-        raise VideoError(f"{path}: expected at most {MAX_FRAMES} frames, got {announced} announced")
+        raise VideoError(f"{path}: expected at most {MAX_FRAMES} frames, got {announced} in its header")
 
 
 def is_cut_off(path: Path) -> bool:

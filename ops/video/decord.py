@@ -21,7 +21,7 @@ class DecordReader:
         import decord
 
         self._error = decord.DECORDError
-        decord.logging.set_level(decord.logging.QUIET)  # what FFmpeg says of damage goes to nobody's terminal
+        decord.logging.set_level(decord.logging.QUIET)  # FFmpeg's messages about damaged videos are not printed
         self._pyav = PyAVReader(path)
         check_announced(path, self._pyav.container, self._pyav.stream)
         self._reader = None

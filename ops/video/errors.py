@@ -1,4 +1,4 @@
-"""What can be wrong with a video, and in which words it is said."""
+"""Errors of unreadable videos, and limits of their sizes."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def check_size(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise VideoError(f"{path}: expected pictures of at most {MAX_PIXELS} pixels, got {width}x{height}")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise VideoError(f"{path}: expected sides of at most {MAX_ASPECT} to 1, got {width}x{height}")
+        raise VideoError(f"{path}: expected an aspect ratio of at most {MAX_ASPECT} to 1, got {width}x{height}")
 
 
 def one_line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """The order of H.264 and HEVC pictures, from their headers alone (ITU-T H.264, H.265).
 
-A picture's place in the order of showing is its picture order count (POC), which begins anew at each IDR picture.
+A picture's place in the order of showing is its picture order count (POC), which restarts at each IDR picture.
 """
 
 from collections.abc import Iterator

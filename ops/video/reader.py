@@ -100,9 +100,10 @@ def _is_missing(name: str) -> str | None:
         return None
     if name == "torchcodec":
         return (
-            "FFmpeg's shared libraries, which its package does not bring (on Debian and Ubuntu: apt-get install ffmpeg)"
+            "FFmpeg's shared libraries, which its package does not include (on Debian and Ubuntu: apt-get install "
+            "ffmpeg)"
         )
-    return f"a package {package} that loads"
+    return f"a package {package} that can be imported"
 
 
 def choose_decoder(name: str) -> str:

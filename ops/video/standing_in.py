@@ -1,4 +1,4 @@
-"""Which files decord and torchcodec are used for, and what is said where PyAV stands in for them."""
+"""Which files decord and torchcodec read; PyAV reads the others, and a warning says so."""
 
 import mmap
 
@@ -14,7 +14,7 @@ _said = mmap.mmap(-1, len(VERIFIED))  # a byte a decoder, shared with the worker
 
 
 def stands_in(reader: PyAVReader, decoder: str) -> bool:
-    """Whether PyAV is to read a file in place of another decoder; the first time, it is said."""
+    """Whether PyAV is to read a file in place of another decoder; the first such file is logged."""
     codec = reader.stream.codec_context.codec.canonical_name
     if reader.places is not None and reader.is_only_video and codec in VERIFIED[decoder]:
         return False
@@ -22,7 +22,7 @@ def stands_in(reader: PyAVReader, decoder: str) -> bool:
     if not _said[number]:
         _said[number] = 1
         get_logger().warning(
-            "%s: PyAV reads this file and others like it, of which %s is not known to give every frame in its place",
+            "%s: PyAV reads this file and others like it, because %s may return wrong frames for them",
             reader.path,
             decoder,
         )

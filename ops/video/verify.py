@@ -36,7 +36,7 @@ def verify_frames(path: Path, decoder: str, seed: int = 0) -> str | None:
         indices = np.unique(rng.integers(0, len(expected), GROUP if number % 2 else 1))
         for index, picture in zip(indices, reader.get_frames(indices), strict=True):
             if _digest(picture) != expected[index]:
-                return f"frame {index} is not that of plain decoding"
+                return f"frame {index} differs from plain decoding"
     return None
 
 

@@ -170,7 +170,7 @@ class Clips:
             raise InputError(seen.reason)
         frames = sampler.seen[0][1]
         return [
-            View(f"test, {name}", f"{transform.size} x {transform.size} of short side {scale}",
+            View(f"test, {name}", f"{transform.size} x {transform.size} px from short side {scale}",
                  pictures(seen.view(0, 0, number)), frames, box_of(transform.seen[0][number])[0])
             for number, name in enumerate(CROP_NAMES[settings.test_crops])
         ]  # fmt: skip

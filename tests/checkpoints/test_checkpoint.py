@@ -395,6 +395,6 @@ class TestTuneFrom:
         torch.save(state, tmp_path / "a.pth")
         model = _build()
         before = _copy(model)
-        with pytest.raises(InputError, match=r"all weights but the head.* 1 missing: backbone\.bn1\.weight$"):
+        with pytest.raises(InputError, match=r"all weights except the head's.* 1 missing: backbone\.bn1\.weight$"):
             tune_from(model, tmp_path / "a.pth")
         assert _same(model.state_dict(), before)

@@ -108,7 +108,7 @@ class TestSubstitution:
         hopeless = VideoSource(source.spec, [source.records[video] for video in BROKEN], "pyav")
         sample = train_clips(hopeless)[SampleKey(0, 0)]
         assert isinstance(sample, BrokenVideo)
-        assert f"nor could any of {MAX_DRAWS} drawn before" in sample.reason
+        assert f"{MAX_DRAWS} other videos could not be read either" in sample.reason
 
     @pytest.mark.filterwarnings("ignore:This DataLoader will create")
     def test_the_same_for_any_number_of_workers_and_processes(self, source: VideoSource) -> None:
@@ -181,8 +181,8 @@ class TestBadVideos:
                 bad.add([BrokenVideo(1, "a.mp4: cut"), BrokenVideo(8, "b.mp4: empty")])
                 bad.gather()
         assert [r.getMessage() for r in caplog.records] == [
-            "left out (1 of the 50 videos of train.txt are broken so far): a.mp4: cut",
-            "left out (2 of the 50 videos of train.txt are broken so far): b.mp4: empty",
+            "skipped a broken video (1 of the 50 videos of train.txt so far): a.mp4: cut",
+            "skipped a broken video (2 of the 50 videos of train.txt so far): b.mp4: empty",
         ]
 
 
@@ -279,7 +279,7 @@ class TestTraining:
     def test_nothing_readable(self, folder: Path, call) -> None:
         (folder / "list.txt").write_text(f"v{BROKEN[0]} 6 0\n" * 4)
         everything = ("--on_bad_video", "skip", "--max_bad", "1")
-        assert "nor could any" in call(main_script, *TRAIN, *everything)
+        assert "could not be read either" in call(main_script, *TRAIN, *everything)
         error = call(main_script, *TRAIN, *everything, "-e", "--resume", "weights.pth")
         assert "list.txt: expected a video that can be read, got none" in error
 
@@ -333,7 +333,7 @@ class TestTesting:
         call(centre_script, *TEST, *ALLOWED, "--output_dir", "once", "--overwrite")
         assert "frames/v2/" in call(centre_script, *TEST, "--output_dir", "twice")
         output = call(centre_script, *TEST, *ALLOWED, "--output_dir", "twice", "--resume_scores")
-        assert "continuing: 4 of 12 videos were scored before" in output
+        assert "resuming: 4 of 12 videos are already scored" in output
         for name in ("0_crop0.pkl", "0_crop0.json"):
             assert (folder / "once" / name).read_bytes() == (folder / "twice" / name).read_bytes()
 
@@ -343,7 +343,7 @@ class TestTesting:
         ended = torchrun(2, "test_models_center_crop.py", *command, "--max_bad", "0.1", cwd=folder)
         assert ended.returncode != 0
         assert "expected at most 10 % of 12 videos to be broken (--max_bad), got 2" in ended.stderr
-        assert "continuing: 10 of 12" in call(centre_script, *command, "--max_bad", "0.2", "--resume_scores")
+        assert "resuming: 10 of 12" in call(centre_script, *command, "--max_bad", "0.2", "--resume_scores")
         call(centre_script, *TEST, *ALLOWED, "--output_dir", "alone")
         for name in ("0_crop0.pkl", "0_crop0.json"):
             assert (folder / "alone" / name).read_bytes() == (folder / "pair" / name).read_bytes()

@@ -114,7 +114,7 @@ class TestWorkers:
     )  # fmt: skip
     def test_a_video_that_ends_its_worker_is_named(self, use: str, harm: str) -> None:
         message = ending(loader_for(use, harm))
-        assert message.startswith("videos/v4.mp4: expected a clip, got the end of the process that read it: ")
+        assert message.startswith("videos/v4.mp4: expected a clip, got a worker process that died: ")
         assert "scripts/check_dataset.py" in message
 
     @pytest.mark.parametrize("use", USES)
@@ -143,7 +143,7 @@ class TestWorkers:
         watch = ClipWatch(1, 0, str)
         with pytest.raises(InputError) as caught, watch.guard():
             raise RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
-        assert "while it read no video" in str(caught.value) and "worker (pid 12) is killed" in str(caught.value)
+        assert "it was not reading a video" in str(caught.value) and "worker (pid 12) is killed" in str(caught.value)
 
     def test_several_workers_at_once(self) -> None:
         watch = ClipWatch(3, 0, lambda video: f"v{video}.mp4")

@@ -127,7 +127,7 @@ class TestInterruptedTest:
         refused = run_script(script, *options, "interrupted", cwd=trained_folder)
         assert refused.returncode == 2 and "--resume_scores" in refused.stderr
         output = succeeded(run_script(script, *options, "interrupted", "--resume_scores", cwd=trained_folder))
-        assert "3 of 7 videos were scored before" in output
+        assert "3 of 7 videos are already scored" in output
         assert {p.name for p in folder.iterdir()} == {"0_crop0.pkl", "0_crop0.json"}
         for path in folder.iterdir():
             assert path.read_bytes() == (trained_folder / "whole" / path.name).read_bytes()

@@ -84,7 +84,7 @@ def scores(folder: Path, checkpoint: str) -> str:
     """What the README's test command leaves."""
     test = commands_with(README, "test_models_center_crop.py", "something")[0]
     output = run_command(test, folder, "--input_size", "32", CKPT=checkpoint, DIR="results")
-    assert "8 frames x 1 crop x 1 clip, 32 x 32 of short side 36, something val.txt (7 videos)" in output
+    assert "8 frames x 1 crop x 1 clip, 32 x 32 px from short side 36, something val.txt (7 videos)" in output
     return "results"
 
 
@@ -104,7 +104,7 @@ class TestReadme:
         test = commands_with(README, "test_models_three_crops.py")[0]
         run_command(test, folder, "--input_size", "32", "--clip_index", "all", "--max_num", "1", **replaced)
         results = run_command(commands_with(README, "pkl_to_results.py", "10")[0], folder, **replaced)
-        assert "8 frames x 3 crops x 10 clips, 36 x 36 of short side 36, kinetics val.txt (1 video" in results
+        assert "8 frames x 3 crops x 10 clips, 36 x 36 px from short side 36, kinetics val.txt (1 video" in results
 
     def test_own_videos(self, folder: Path):
         """From class folders to a report with their names."""

@@ -251,7 +251,7 @@ def carry_out(folder: Path, script: str, recipe: str, *arguments: str, **environ
 class TestRun:
     def test_train_in_two_processes_and_test(self, data: Path) -> None:
         output = carry_out(data, "train.sh", "something_v1_8f", *TINY, NUM_GPUS="2", BATCH_SIZE="1")
-        assert output.count("the learning rate 0.01 for steps of 16 videos becomes 0.00125 for steps of 2 videos") == 1
+        assert output.count("the learning rate 0.01 for 16 videos per step becomes 0.00125 for 2 videos per step") == 1
         assert "step 2/2" in output and "lr 0.00125," in output
         run_name = "MSN_something_RGB_resnet10_avg_segment8"
         settings = json.loads((data / "log" / run_name / "config.json").read_text())
@@ -263,7 +263,7 @@ class TestRun:
         assert "--num_segments 8" in settings["read_from"][0]["options"]
         weights = f"checkpoint/{run_name}/best.pth.tar"
         output = carry_out(data, "test.sh", "something_v1_8f", *SMALL, "--archs", "resnet10", WEIGHTS=weights)
-        assert "[8 frames x 1 crop x 1 clip, 32 x 32 of short side 36, something val.txt (3 videos)" in output
+        assert "[8 frames x 1 crop x 1 clip, 32 x 32 px from short side 36, something val.txt (3 videos)" in output
         assert (data / "results/something_v1_8f/results.json").is_file()
 
     @pytest.mark.slow
@@ -274,7 +274,7 @@ class TestRun:
         weights = {}
         for segments in (8, 16):
             output = carry_out(data, "train.sh", f"{name}_{segments}f", *TINY, *runs, NUM_GPUS="1")
-            assert "the learning rate 0.01 for steps of 16 videos becomes 0.00125 for steps of 2 videos" in output
+            assert "the learning rate 0.01 for 16 videos per step becomes 0.00125 for 2 videos per step" in output
             assert f"{segments} frames x 1 crop x 1 clip" in output
             weights[f"WEIGHTS_{segments}F"] = f"both/MSN_{dataset}_RGB_resnet10_avg_segment{segments}/best.pth.tar"
         output = carry_out(data, "test.sh", f"{name}_8f_16f", *SMALL, "--archs", "resnet10", **weights)
@@ -288,13 +288,13 @@ class TestRun:
         weights = f"{checkpoints.format('kinetics')}/best.pth.tar"
         test = (*SMALL, "--archs", "resnet10")
         output = carry_out(data, "test.sh", "kinetics_8f", *test, WEIGHTS=weights)
-        assert "[8 frames x 3 crops x 10 clips, 36 x 36 of short side 36, kinetics val.txt (3 videos)" in output
+        assert "[8 frames x 3 crops x 10 clips, 36 x 36 px from short side 36, kinetics val.txt (3 videos)" in output
         for name, splits in (("ucf101", "1 2 3"), ("hmdb51", "2")):
             numbers = splits.split()
             output = carry_out(data, "train.sh", f"{name}_8f", *TINY, NUM_GPUS="1", TUNE_FROM=weights, SPLITS=splits)
             assert output.count(f"tuning from {weights}; starting anew: nothing") == len(numbers)
             assert output.count(
-                "the learning rate 0.001 for steps of 16 videos becomes 0.000125 for steps of 2 videos"
+                "the learning rate 0.001 for 16 videos per step becomes 0.000125 for 2 videos per step"
             ) == len(numbers)
             folder = checkpoints.format(name)
             output = carry_out(data, "test.sh", f"{name}_8f", *test, CHECKPOINTS=folder, SPLITS=splits)

@@ -48,7 +48,7 @@ class TestTraining:
         }  # fmt: skip
         text = (logs / "log.txt").read_text()
         assert "epoch 2/2 step 4/4: loss" in text
-        assert "2 frames x 1 crop x 1 clip, 32 x 32 of short side 36, motion val_videos.txt (7 videos)" in text
+        assert "2 frames x 1 crop x 1 clip, 32 x 32 px from short side 36, motion val_videos.txt (7 videos)" in text
         settings = json.loads((logs / "config.json").read_text())
         assert settings["model"]["num_segments"] == 2 and settings["lr"] == 0.01 and settings["clip_gradient"] == 20
 
@@ -148,7 +148,9 @@ class TestTraining:
         result = run_script("main.py", *arguments, cwd=trained_folder)
         output = succeeded(result)
         assert "top-5" not in output and output.count("top-1") >= 3 and "(3 classes)" in output
-        assert "3 of 7 training videos are not seen in an epoch" in output and ", 1 step an epoch of 4 videos" in output
+        assert (
+            "3 of 7 training videos are skipped in every epoch" in output and ", 1 step an epoch of 4 videos" in output
+        )
         assert "the learning rate never decays: none of --lr_steps 30 45 55 is below --epochs 1" in output
         assert output.count("99 data-loading workers share ") == 1 and "UserWarning" not in output + result.stderr
         logs = trained_folder / "log" / f"{RUN.replace('motion', 'mine')}_three"
@@ -255,7 +257,7 @@ class TestTestScripts:
             run_script("pkl_to_results.py", "--num_clips", "2", "--test_crops", "3", "--output_dir", "all",
                        cwd=trained_folder)
         )  # fmt: skip
-        assert "2 frames x 3 crops x 2 clips, 36 x 36 of short side 36" in results
+        assert "2 frames x 3 crops x 2 clips, 36 x 36 px from short side 36" in results
 
     def test_two_models_are_a_weighted_sum_over_their_number(self, trained_folder):
         first, second = f"checkpoint/{RUN}/1_epoch_ckpt.pth.tar", f"checkpoint/{RUN}/2_epoch_ckpt.pth.tar"
@@ -293,7 +295,7 @@ class TestTestScripts:
         other = run_script(*again, "--root_path", "elsewhere", cwd=trained_folder)
         assert other.returncode == 2 and "--overwrite" in other.stderr and other.stderr.count("\n") == 1
         output = succeeded(run_script(*again, cwd=trained_folder))
-        assert "nothing to score: kept has these scores" in output
+        assert "nothing to do: kept already has all scores" in output
         assert (trained_folder / "kept" / "0_crop0.pkl").read_bytes() == before
         lines = (trained_folder / "data/motion/val_videos.txt").read_text().splitlines()
         (trained_folder / "relabelled").mkdir()

@@ -106,7 +106,7 @@ class TestConvertCheckpoint:
         assert target.read_text() == "mine"
 
     def test_refuses_what_is_converted_already(self, converted, tmp_path):
-        with pytest.raises(InputError, match=r"converted\.pth\.tar: .*got one in this project's form already"):
+        with pytest.raises(InputError, match=r"converted\.pth\.tar: .*got one that is already in this project's form"):
             convert(converted[0], tmp_path / "again.pth")
         assert not list(tmp_path.iterdir())
 

@@ -474,8 +474,8 @@ class TestErrors:
             ({"consensus": "max"}, "expected --consensus_type one of avg, identity, got 'max'"),
             ({"num_segments": 16, "motion_window": 5}, "expected --motion_window to divide the 16 segments.*got 5"),
             ({"num_segments": 4, "motion_window": 8}, "expected --motion_window to divide the 4 segments.*got 8"),
-            ({"motion_window": 1}, "expected --motion_window.*from 2 up, got 1"),
-            ({"motion_window": 0}, "expected --motion_window.*from 2 up, got 0"),
+            ({"motion_window": 1}, "expected --motion_window of at least 2 .*, got 1"),
+            ({"motion_window": 0}, "expected --motion_window of at least 2 .*, got 0"),
         ],
     )
     def test_says_what_was_expected_and_what_came(self, arguments, message):

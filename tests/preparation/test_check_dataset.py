@@ -192,15 +192,15 @@ class TestFrames:
         unusable, broken = found.pop(("6", "unreadable"))
         assert unusable == "yes" and broken.startswith("00003.jpg: expected an image, got ")
         assert found == {
-            ("3", "frame count"): ("yes", "the list says 5, the folder has 3 without a gap"),
-            ("4", "frame count"): ("no", "the list says 3, the folder has 5 without a gap"),
+            ("3", "frame count"): ("yes", "the list says 5 frames, the folder has 3 without a gap"),
+            ("4", "frame count"): ("no", "the list says 3 frames, the folder has 5 without a gap"),
             ("5", "gap"): ("no", "missing: 00002.jpg"),
-            ("5", "frame count"): ("yes", "the list says 4, the folder has 1 without a gap"),
+            ("5", "frame count"): ("yes", "the list says 4 frames, the folder has 1 without a gap"),
             ("7", "frame sizes"): ("yes", "32x24 (3 frames), 48x24 (1 frames)"),
             ("8", "unreadable"): ("yes", "no image 00001.jpg, but img_00001.jpg (--image_tmpl)"),
             ("9", "unreadable"): ("yes", "no image 00001.jpg"),
             ("10", "gap"): ("no", "missing: 00001.jpg"),
-            ("10", "frame count"): ("yes", "the list says 3, the folder has 0 without a gap"),
+            ("10", "frame count"): ("yes", "the list says 3 frames, the folder has 0 without a gap"),
         }
         assert (tmp_path / "reports" / "all_clean.txt").read_text() == "ok 5 0\nok0 3 1\nmore 3 0\n"
         (root / "all.txt").write_text("ok 5 0\nok0 3 1\n")

@@ -56,7 +56,7 @@ class TestPickDevice:
             (None, 4, None, "expected a GPU for each of 5 processes on this machine, got 4"),
             ((0,), 0, 2, "--gpus 0: expected a GPU for each of 2 processes on this machine, got 1"),
             ((1, 1), 1, 2, "--gpus 1 1: expected a GPU for each of 2 processes on this machine, got 1"),
-            ((0, 4), 0, 2, "--gpus 0 4: expected a GPU below 4, got 4"),
+            ((0, 4), 0, 2, "--gpus 0 4: expected a GPU number below 4, got 4"),
         ],
     )
     def test_every_process_refuses(
@@ -80,7 +80,7 @@ class TestPickDevice:
                 2,
                 (0, 1),
                 "WARNING",
-                "--gpus 0 1: a process uses one GPU, so only 1 of them; torchrun starts more processes",
+                "--gpus 0 1: each process uses one GPU: only 1 will be used; start more processes with torchrun",
             ),
         ],
     )

@@ -32,10 +32,10 @@ class TestOversights:
     @pytest.mark.parametrize(
         ("videos", "said"),
         [
-            (26, "2 of 26 training videos are not seen in an epoch, in each epoch other ones: 26 is not a multiple of "
-                 "the 4 videos of a step"),
-            (25, "1 of 25 training videos is not seen in an epoch, in each epoch another one: 25 is not a multiple of "
-                 "the 4 videos of a step"),
+            (26, "2 of 26 training videos are skipped in every epoch, different ones each time: 26 is not a multiple "
+                 "of the 4 videos of a step"),
+            (25, "1 of 25 training videos is skipped in every epoch, a different one each time: 25 is not a multiple "
+                 "of the 4 videos of a step"),
         ],
     )  # fmt: skip
     def test_videos_that_an_epoch_does_not_see(self, motion_folder: Path, videos: int, said: str) -> None:
@@ -48,5 +48,5 @@ class TestOversights:
         config = config_of(motion_folder, *options, "--val_list", str(root / "val_videos.txt"))
         assert lines(config) == [
             f"no class names ({config.dataset.root / 'classes.txt'} or --class_names): flipped clips keep their "
-            "labels, also where these say left or right"
+            "labels, even those that say left or right"
         ]

@@ -102,7 +102,9 @@ class TestOneProcess:
     def test_names_all_videos_of_bad_gradients(self) -> None:
         updates = build(network(), 0)
         step(updates, updates.model, 1, batches=2, bad_gradient=True)
-        with pytest.raises(InputError, match=r"finite gradients, got others for the videos v4\.mp4, v5\.mp4, v6\.mp4"):
+        with pytest.raises(
+            InputError, match=r"finite gradients, got NaN or infinity for the videos v4\.mp4, v5\.mp4, v6\.mp4"
+        ):
             updates.check(10, 0)
 
     def test_tolerates_so_many_of_a_run(self) -> None:

@@ -41,8 +41,8 @@ class TestReport:
             report.epoch(position, {})
         kind = "[training clips, 4 segments, 224 px]"
         assert lines == [
-            f"epoch 2/3 step 2/4: loss 1.2500, top-1 50.00 %, top-5 87.50 % {kind}, lr 0.01, 0.500 s a step (0.050 for "
-            "data), 32.0 videos/s, 00:00:03 left",
+            f"epoch 2/3 step 2/4: loss 1.2500, top-1 50.00 %, top-5 87.50 % {kind}, lr 0.01, 0.500 s per step (0.050 "
+            "s waiting for data), 32.0 videos/s, 00:00:03 left",
             f"epoch 2/3 trained: loss 1.2500, top-1 50.00 %, top-5 87.50 % {kind}",
         ]
 

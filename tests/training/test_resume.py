@@ -85,12 +85,12 @@ CASES = {
 REFUSED = {
     "an earlier run": (
         replace(FRESH, occupied=True),
-        "checkpoint/run: expected no earlier run, got its checkpoints; pass --resume auto to resume it or --suffix "
-        "NAME for a run of another name",
+        "checkpoint/run: expected no checkpoints, got those of an earlier run; pass --resume auto to resume it or "
+        "--suffix NAME to start a run with another name",
     ),
     "nothing to evaluate": (
         replace(FRESH, evaluate=True, resume="auto"),
-        "expected a checkpoint in checkpoint/run to evaluate, got none that is whole",
+        "checkpoint/run: expected a complete checkpoint to evaluate, got none",
     ),
     "an earlier checkpoint of the run": (
         named(found(1), found(2)), "got x.pth.tar (after 2 epochs); pass --resume auto"
@@ -101,8 +101,8 @@ REFUSED = {
     "back to an earlier epoch": (here(found(2), resume="auto", start_epoch=1), "got x.pth.tar (after 2 epochs)"),
     "inside an epoch, another batch": (
         here(found(1, 3), resume="auto", order=SampleOrder(4, 0, 35)),
-        "expected 8 videos a step (--batch-size x processes x --accumulate) to resume after 1 epoch and 3 steps, "
-        "inside an epoch, got 4; pass --accumulate 2, or keep the old batch size until the epoch's end",
+        "expected 8 videos per step (--batch-size x processes x --accumulate) to resume after 1 epoch and 3 steps, "
+        "within an epoch, got 4; pass --accumulate 2, or keep the old batch size until the epoch's end",
     ),
     "inside an epoch, a batch that does not divide": (
         here(found(1, 3), resume="auto", order=SampleOrder(3, 0, 35), batches=3),
@@ -110,7 +110,7 @@ REFUSED = {
     ),
     "inside an epoch, another seed": (
         here(found(0, 1), resume="auto", order=SampleOrder(8, 1, 35)),
-        "expected --seed 0 to resume after 0 epochs and 1 step, inside an epoch, got 1; change it after "
+        "expected --seed 0 to resume after 0 epochs and 1 step, within an epoch, got 1; change it after "
         "the epoch's end",
     ),
     "inside an epoch, another list": (

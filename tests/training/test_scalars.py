@@ -39,7 +39,9 @@ class TestScalarWriter:
             writer.add({"train/loss": 1.0}, step)
         writer.close()
         (record,) = warnings.records
-        assert record.getMessage() == f"{tmp_path}: no more scalars for TensorBoard: No space left on device"
+        assert (
+            record.getMessage() == f"{tmp_path}: scalars for TensorBoard are no longer written: No space left on device"
+        )
 
     def test_a_folder_that_cannot_be_written_costs_one_warning(
         self, tmp_path: Path, warnings: pytest.LogCaptureFixture

@@ -208,4 +208,4 @@ class TestVerifyFrames:
         script = str(REPOSITORY / "scripts" / "check_dataset.py")
         done = run(sys.executable, script, *options, cwd=tmp_path, PYTHONPATH=str(tmp_path / "believing"))
         assert done.returncode == 1, done.stdout + done.stderr
-        assert "other frames" in done.stdout and "is not that of plain decoding" in done.stdout
+        assert "other frames" in done.stdout and "differs from plain decoding" in done.stdout

@@ -96,7 +96,7 @@ class TestShape:
     def test_thin_pictures_are_refused(self, tmp_path: Path, size: tuple[int, int]) -> None:
         """Scaled to a short side of 256 pixels they would take gigabytes."""
         write_folder(tmp_path, 2, "{:05d}.jpg", size=size)
-        with pytest.raises(VideoError, match=r"00001\.jpg: expected sides of at most 50 to 1, got "):
+        with pytest.raises(VideoError, match=r"00001\.jpg: expected an aspect ratio of at most 50 to 1, got "):
             FrameFolder(tmp_path, 2, "{:05d}.jpg").get_frames(np.arange(2))
 
 

@@ -80,7 +80,7 @@ class TestCards:
         assert len(views) == crops
         for number, view in enumerate(views):
             assert np.array_equal(view.pixels, seen.view(0, 0, number).permute(0, 1, 3, 4, 2).numpy())
-            assert view.remark == f"{size} x {size} of short side 36"
+            assert view.remark == f"{size} x {size} px from short side 36"
         width = 36 * SIZE[0] // SIZE[1]
         lefts = [0, 4 * ((width - 36) // 4), 2 * ((width - 36) // 4)] if full_res else [round((width - 32) / 2)]
         found = np.array([[view.box[0] * width, view.box[2] * width] for view in views])

@@ -33,7 +33,9 @@ def convert_reference(state: Mapping[str, Tensor]) -> Conversion:
     state = _prefixed(state)
     table = _table(state)
     if table is None:
-        raise InputError(f"expected weights of a published network, got others ({next(iter(state), 'none')}, ...)")
+        raise InputError(
+            f"expected weights of a published network, got unknown names ({next(iter(state), 'none')}, ...)"
+        )
     return convert(state, table)
 
 

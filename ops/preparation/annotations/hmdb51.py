@@ -22,7 +22,7 @@ def read_hmdb51(folder: Path) -> dict[int, Annotations]:
         if parts:
             files[int(parts[2]), parts[1]] = path
     if not files:
-        raise InputError(f"{folder}: expected files <class>_test_split1.txt, got none of that form")
+        raise InputError(f"{folder}: expected files <class>_test_split1.txt, got no such file")
     labels = class_labels(folder, enumerate(sorted({name for _, name in files}), start=1))
     found = {}
     for number in sorted({number for number, _ in files}):

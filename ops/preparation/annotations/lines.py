@@ -26,7 +26,7 @@ def find_file(folder: Path, *names: str) -> Path:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-    raise InputError(f"{folder}: expected the file {' or '.join(names)}, got none of that name")
+    raise InputError(f"{folder}: expected the file {' or '.join(names)}, got no such file")
 
 
 def read_text(path: Path) -> str:

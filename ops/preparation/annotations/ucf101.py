@@ -30,7 +30,7 @@ def read_ucf101(folder: Path) -> dict[int, Annotations]:
             }
             found[split] = Annotations(tuple(labels), samples)
     if not found:
-        raise InputError(f"{folder}: expected trainlist01.txt, got none of that name")
+        raise InputError(f"{folder}: expected trainlist01.txt, got no such file")
     return found
 
 

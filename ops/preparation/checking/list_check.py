@@ -105,7 +105,7 @@ def line_findings(part: VideoList, facts: Mapping[ListedVideo, Facts]) -> Iterat
         yield from (Finding(entry, problem) for problem in there.problems)
         counted = there.frames or not any(problem.unusable for problem in there.problems)
         if entry.num_frames is not None and counted and entry.num_frames != there.frames:
-            detail = f"the list says {entry.num_frames}, the folder has {there.frames} without a gap"
+            detail = f"the list says {entry.num_frames} frames, the folder has {there.frames} without a gap"
             yield Finding(entry, Problem("frame count", detail, unusable=entry.num_frames > there.frames))
 
 

@@ -25,7 +25,7 @@ def report_paths(part: VideoList, folder: Path | None) -> dict[str, Path]:
 
 
 def unusable_entries(findings: Sequence[Finding]) -> set[Entry]:
-    """Entries that a clean list leaves out."""
+    """Entries that are not in the clean list."""
     return {finding.entry for finding in findings if finding.entry and finding.problem.unusable}
 
 

@@ -60,7 +60,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     add("--timeout", type=number_type(float, 0), default=1800.0, metavar="SECONDS",
         help="a video that takes longer than this fails; 0 disables (default: %(default)g)")  # fmt: skip
     add("--keep_damaged", action="store_true",
-        help="keep what can be decoded of a damaged or cut-off video, and name it (default: such a video fails)",
+        help="keep what can be decoded of a damaged or cut-off video, and report it (default: such a video fails)",
         )  # fmt: skip
     add("--dry-run", action="store_true", help="only print what would be done (default: do it)")
 
@@ -110,12 +110,13 @@ def check_settings(path: Path, text: str, settings: dict[str, Any]) -> None:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise InputError(f"{path}: expected the settings of an earlier run, got no JSON ({error})") from None
+        raise InputError(f"{path}: expected the settings of an earlier run, got invalid JSON ({error})") from None
     for key, value in settings.items():
         before = found.get(key) if isinstance(found, dict) else found
         if before != value:
             raise InputError(
-                f"{path.parent} was made with {key} {before}, got {key} {value}; choose another output folder"
+                f"{path.parent}: expected {key} {before} as in earlier runs, got {key} {value}; choose another output "
+                f"folder"
             )
 
 

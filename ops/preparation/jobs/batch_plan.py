@@ -57,9 +57,11 @@ def plan_batch(source: Path, out: Path, suffix: str, first: str) -> Plan:
     for video, output in output_of.items():
         inside = next((owner[parent] for parent in output.parents if parent in owner), None)
         if owner[output] != video:
-            failures.append(Failure(str(video), f"its output would be that of {owner[output]}: {output}"))
+            failures.append(
+                Failure(str(video), f"its output would have the same path as that of {owner[output]}: {output}")
+            )
         elif inside is not None:
-            failures.append(Failure(str(video), f"its output would lie in that of {inside}: {output}"))
+            failures.append(Failure(str(video), f"its output would lie inside the output folder of {inside}: {output}"))
         elif is_foreign(output, first):
             failures.append(
                 Failure(str(video), f"expected no file or a complete output at {output}, got something else")

@@ -87,7 +87,9 @@ class Setting:
             if part is not None and self.limit is not None:
                 require(self.limit.holds(part), f"{self.name} {self.limit.words}", part)
             if part is not None and self.choices:
-                require(part in self.choices, f"{self.name} among {', '.join(map(str, self.choices))}", repr(part))
+                require(
+                    part in self.choices, f"{self.name} to be one of {', '.join(map(str, self.choices))}", repr(part)
+                )
 
 
 class Part(NamedTuple):

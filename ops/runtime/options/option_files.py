@@ -120,7 +120,7 @@ class SettingsParser(OneLineParser):
     def _words_of(self, path: Path, reading: tuple[Path, ...]) -> list[str]:
         """The words of a file of options, which the files ``reading`` led to."""
         if os.path.abspath(path) in map(os.path.abspath, reading):
-            raise InputError(f"{path}: expected options, got a file that reads itself")
+            raise InputError(f"{path}: expected options, got a file that includes itself")
         lines = list(read_option_file(path))
         self.files.append(OptionFile(str(path), tuple(" ".join(words) for _, words in lines)))
         found: list[str] = []

@@ -11,8 +11,8 @@ def advise(config: TrainConfig, num_videos: int, global_batch_size: int) -> None
     """Say how long an epoch is, and warn of what the settings may have overlooked."""
     log = get_logger()
     log.info(
-        "%s, %s of %s each; the accuracies of training are those of one random clip and crop a video, before the "
-        "update",
+        "%s, %s of %s each; training accuracies are those of one random clip and crop of each video, before the "
+        "weights are updated",
         plural(num_videos, "training video"),
         plural(num_videos // global_batch_size, "step") + " an epoch",
         plural(global_batch_size, "video"),
@@ -20,7 +20,7 @@ def advise(config: TrainConfig, num_videos: int, global_batch_size: int) -> None
     if config.lr_batch_size is not None:
         lr, scaled = config.lr, config.scaled_lr(global_batch_size)
         per_step, now = plural(config.lr_batch_size, "video"), plural(global_batch_size, "video")
-        log.info("the learning rate %g for steps of %s becomes %g for steps of %s", lr, per_step, scaled, now)
+        log.info("the learning rate %g for %s per step becomes %g for %s per step", lr, per_step, scaled, now)
     crowding = workers_warning(config.workers)
     for line in (*oversights(config, num_videos, global_batch_size), *([crowding] if crowding else [])):
         log.warning(line)
@@ -35,9 +35,9 @@ def oversights(config: TrainConfig, num_videos: int, global_batch_size: int) -> 
     """
     unseen = num_videos % global_batch_size
     if unseen:
-        are, others = ("is", "another one") if unseen == 1 else ("are", "other ones")
+        are, others = ("is", "a different one") if unseen == 1 else ("are", "different ones")
         yield (
-            f"{unseen} of {plural(num_videos, 'training video')} {are} not seen in an epoch, in each epoch {others}: "
+            f"{unseen} of {plural(num_videos, 'training video')} {are} skipped in every epoch, {others} each time: "
             f"{num_videos} is not a multiple of the {plural(global_batch_size, 'video')} of a step"
         )
     if config.lr_scheduler == "step" and all(step >= config.epochs for step in config.lr_steps):
@@ -46,5 +46,5 @@ def oversights(config: TrainConfig, num_videos: int, global_batch_size: int) -> 
     if not (config.dataset.class_names or config.dataset.mirror_pairs):
         yield (
             f"no class names ({config.dataset.root / 'classes.txt'} or --class_names): flipped clips keep their "
-            f"labels, also where these say left or right"
+            f"labels, even those that say left or right"
         )

@@ -13,7 +13,7 @@ from ops.training.saving.state import Position
 
 
 class Report:
-    """Says how a run fares; a context that closes the file of scalars.
+    """Reports the progress of a run; a context that closes the file of scalars.
 
     Args:
         config: settings of main.py.
@@ -49,7 +49,8 @@ class Report:
         left = (epochs - position.epoch) * steps - position.step
         bar.set_postfix_str(f"loss {results['loss']:.4f}, top-1 {results['top1']:.1f} %", refresh=False)
         get_logger().info(
-            "epoch %d/%d step %d/%d: loss %.4f, %s %s, lr %.3g, %.3f s a step (%.3f for data), %.1f videos/s, %s left",
+            "epoch %d/%d step %d/%d: loss %.4f, %s %s, lr %.3g, %.3f s per step (%.3f s waiting for data), %.1f "
+            "videos/s, %s left",
             position.epoch + 1, epochs, position.step, steps, results["loss"],
             accuracies(results["top1"], results.get("top5")), self._clips, results["lr"],
             step_time, data_time, self.global_batch_size / step_time, duration(left * step_time),

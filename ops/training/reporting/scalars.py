@@ -48,4 +48,6 @@ class ScalarWriter:
             work()
         except OSError as error:
             self._file = None
-            get_logger().warning("%s: no more scalars for TensorBoard: %s", self.folder, error.strerror or error)
+            get_logger().warning(
+                "%s: scalars for TensorBoard are no longer written: %s", self.folder, error.strerror or error
+            )

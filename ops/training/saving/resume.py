@@ -9,7 +9,7 @@ from ops.training.saving.checkpoint_files import BEST, Found, find, has_checkpoi
 from ops.training.saving.state import Position, SampleOrder, progress
 
 AUTO = "auto"  # --resume auto
-_ANOTHER = "--suffix NAME for a run of another name"
+_ANOTHER = "--suffix NAME to start a run with another name"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Facts:
         resume: what --resume says: nothing, ``auto`` or a file.
         evaluate: nothing is trained; the network is only validated.
         start_epoch: what --start-epoch says.
-        restarted: torchrun started this process anew after one of its processes failed.
+        restarted: torchrun restarted this process after one of its processes failed.
         folder: of the run's checkpoints.
         occupied: whether it holds checkpoints, whole or not.
         has_best: whether it holds the best checkpoint.
@@ -48,12 +48,12 @@ class Start:
     """Where a run starts.
 
     Args:
-        checkpoint: what it takes over; None starts afresh.
+        checkpoint: the one to resume or evaluate; None starts a new run.
         epoch: epochs done.
         step: steps done of the next epoch.
         keeps_best: whether the best validation so far is one of this folder, and counts.
         same_run: whether the run of this folder continues, log included.
-        whole: whether the checkpoint's position is the run's: the names that it lacks after a crash are its due.
+        whole: whether the checkpoint's position is the run's: the other names that it lost in a crash are restored.
     """
 
     checkpoint: Path | None
@@ -80,7 +80,7 @@ def decide(facts: Facts) -> Start:
     if found is None:
         return Start(None, facts.start_epoch or 0, same_run=facts.restarted)
     here = found.path.parent == facts.folder
-    # A restart resumes where the run itself has come to, wherever the command line had it begin.
+    # A restart resumes at the run's newest checkpoint, wherever the command line made it start.
     resumes_itself = facts.restarted and here and found.epoch >= (facts.start_epoch or 0)
     moved = facts.start_epoch is not None and not resumes_itself
     epoch, step = (facts.start_epoch or 0, 0) if moved else (found.epoch, found.step)
@@ -102,7 +102,7 @@ def _decide_evaluation(facts: Facts) -> Start:
     if facts.resume != AUTO:
         return Start(None if facts.resume is None else Path(facts.resume))
     if facts.newest is None:
-        raise InputError(f"expected a checkpoint in {facts.folder} to evaluate, got none that is whole")
+        raise InputError(f"{facts.folder}: expected a complete checkpoint to evaluate, got none")
     return Start(facts.newest.path)
 
 
@@ -112,19 +112,20 @@ def _source(facts: Facts) -> Found | None:
         return facts.newest
     if facts.resume is None and facts.occupied and not facts.restarted:
         raise InputError(
-            f"{facts.folder}: expected no earlier run, got its checkpoints; pass --resume auto to resume it or "
+            f"{facts.folder}: expected no checkpoints, got those of an earlier run; pass --resume auto to resume it or "
             f"{_ANOTHER}"
         )
     return facts.named
 
 
 def _refuse_other_run(facts: Facts, path: Path, position: tuple[int, int]) -> None:
-    """A run that resumes ``path`` at ``position`` must not mix its checkpoints with those of another course."""
+    """A run that resumes ``path`` at ``position`` must not mix its checkpoints with those of another run."""
     newest = facts.newest
     if newest is not None and (newest[:2] > position or path.parent != facts.folder):
         raise InputError(
-            f"{facts.folder}: expected no checkpoints but those that lead to {path}, got {newest.path.name} (after "
-            f"{progress(newest.epoch, newest.step)}); pass --resume auto to resume it or {_ANOTHER}"
+            f"{facts.folder}: expected no newer checkpoint than {path} and none of another run, got "
+            f"{newest.path.name} (after {progress(newest.epoch, newest.step)}); "
+            f"pass --resume auto to resume it or {_ANOTHER}"
         )
 
 
@@ -140,11 +141,11 @@ def _step_in_order(found: Found, step: int, facts: Facts) -> int:
     if not step:
         return 0
     expected = f"{found.path}: expected"
-    inside = f"to resume after {progress(found.epoch, step)}, inside an epoch"
+    inside = f"to resume after {progress(found.epoch, step)}, within an epoch"
     if was.global_batch_size not in (None, now.global_batch_size):
         raise InputError(
-            f"{expected} {was.global_batch_size} videos a step (--batch-size x processes x --accumulate) {inside}, got "
-            f"{now.global_batch_size}; {_way_out(was.global_batch_size, facts.batches)}"
+            f"{expected} {was.global_batch_size} videos per step (--batch-size x processes x --accumulate) {inside}, "
+            f"got {now.global_batch_size}; {_way_out(was.global_batch_size, facts.batches)}"
         )
     if was.seed not in (None, now.seed):
         raise InputError(f"{expected} --seed {was.seed} {inside}, got {now.seed}; change it after the epoch's end")
@@ -157,7 +158,7 @@ def _step_in_order(found: Found, step: int, facts: Facts) -> int:
 
 
 def _way_out(step_videos: int | None, batch_videos: int) -> str:
-    """How to come to the same number of videos a step."""
+    """How to get the same number of videos per step."""
     accumulate, rest = divmod(step_videos or 0, batch_videos)
     until = "keep the old batch size until the epoch's end"
     return f"pass --accumulate {accumulate}, or {until}" if accumulate and not rest else until

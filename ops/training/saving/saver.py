@@ -47,6 +47,6 @@ class Saver:
             drop_epochs(config.model_dir, config.keep)
 
     def complete(self, name: str) -> None:
-        """Give a checkpoint of the state as it is now the names that a crash has cost it."""
+        """Give a checkpoint of the state as it is now the names that it lost in a crash."""
         path, names = self.state.config.model_dir / name, names_of(self.state.position)
         distributed.on_main(lambda: name_again(path, names))

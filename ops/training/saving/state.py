@@ -152,7 +152,9 @@ class RunState:
             if self.scaler.is_enabled() and content.get("scaler"):
                 self.scaler.load_state_dict(content["scaler"])
         except (ValueError, KeyError, RuntimeError) as error:
-            raise InputError(f"{path}: expected an optimiser of --param_groups like now, got {error}") from None
+            raise InputError(
+                f"{path}: expected the optimiser state for this --param_groups and network, got {error}"
+            ) from None
         log, was = get_logger(), content.get("config")
         log.info("resuming from %s after %s", path, self.position)
         changes = config_changes(was, config_dict(self.config)) if isinstance(was, dict) else []

@@ -129,7 +129,7 @@ class TestCheck:
         with pytest.raises(InputError, match="expected --depth of at least 1, got 0"):
             Inner(depth=0)
         values = {"name": "x", "inner": Inner(depth=1), "area": 1, "rate": 1, "folder": None, "listed": (1,)}
-        with pytest.raises(InputError, match="expected --kind among a, b, got 'c'"):
+        with pytest.raises(InputError, match="expected --kind to be one of a, b, got 'c'"):
             Example(**values, numbers=(1,), kind="c", quiet=False)
 
     def test_code_must_name_every_value(self) -> None:

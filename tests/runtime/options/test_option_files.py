@@ -94,7 +94,7 @@ class TestFiles:
             ("--keep 1\n--name 'open\n", ("a.args, line 2", "quote")),
             ("\n--nme x\n", ("a.args, line 2", "--nme", "'--name'")),
             ("@nowhere.args\n", ("a.args, line 1", "nowhere.args", "No such file")),
-            ("@a.args\n", ("a.args, line 1", "reads itself")),
+            ("@a.args\n", ("a.args, line 1", "includes itself")),
             ("--keep x\n", ("--keep", "'x'")),
         ],
     )
