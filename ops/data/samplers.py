@@ -14,7 +14,7 @@ from ops.runtime import InputError
 
 
 class TrainBatchSampler(Sampler[list[SampleKey]]):
-    """Batches of one process, by optimiser steps; the incomplete last step of an epoch is left out.
+    """Batches of one process, by optimiser steps; the incomplete last step of an epoch is skipped.
 
     A step takes ``accumulate`` batches of ``batch_size`` from each of ``world_size`` processes, in the order of one
     permutation: for one global batch size the samples of a step do not depend on the number of processes.
