@@ -62,7 +62,7 @@ def _convert(source: Path, state: Mapping[str, Tensor]) -> Conversion:
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
     own = any(name.startswith("backbone.") for name in state)
-    got = "one in this project's form already" if own else f"other weights ({next(iter(state))}, ...)"
+    got = "one that is already in this project's form" if own else f"other weights ({next(iter(state))}, ...)"
     raise InputError(f"{source}: expected a published checkpoint of MSN, TDN, TSM or TSN, got {got}")
 
 
