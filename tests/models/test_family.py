@@ -194,7 +194,7 @@ class TestParameters:
         ("arguments", "message"),
         [
             ({"model": "i3d"}, "expected --model one of msn, tdn, tsm, tsn, got 'i3d'"),
-            ({"model": "tdn", "motion_window": 2}, "expected --motion_window with --model msn alone, got 2 with tdn"),
+            ({"model": "tdn", "motion_window": 2}, "expected --motion_window only with --model msn, got 2 with tdn"),
             ({"model": "tdn", "motion_weight": 1.5}, "expected --motion_weight from 0 to 1, got 1.5"),
         ],
     )
