@@ -1,12 +1,14 @@
 """Checkpoint files: safe reads, atomic writes, and filling a model.
 
 A checkpoint of this project is ``{'state_dict', 'arch', 'epoch', 'best_prec1', 'config', ...}``. A published one is
-converted, exactly, when it is read (published/).
+converted, exactly, when it is read (published/). Other code saves its weights under other keys, with prefixes of its
+own: those that are common are taken too.
 """
 
 import hashlib
 import io
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -17,9 +19,14 @@ from typing import Any, BinaryIO, NoReturn
 import torch
 from torch import Tensor, nn
 
+from ops.checkpoints.admitted import ADMITTED, plain
 from ops.checkpoints.published.released import convert_reference, is_reference
 from ops.checkpoints.weights_of import weights_of
 from ops.runtime import InputError, move_into_place, temporary_path
+
+WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model")
+# What DataParallel puts before all names, and torch.compile before those of what it compiled.
+_WRAPPER = re.compile(r"^(?:module\.|_orig_mod\.)+|(?<=\.)_orig_mod\.")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -48,13 +55,26 @@ def _require_file(path: str | Path) -> Path:
 def _parse(file: Path | BinaryIO, path: Path) -> dict[str, Any]:
     try:
         _check_sums(file)
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(ADMITTED):
+            content = plain(torch.load(file, map_location="cpu", weights_only=True))
     except Exception as error:  # a file of a stranger fails in any way it likes
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{path}: expected a checkpoint written by torch.save, got: {reason[0]}") from None
+        raise InputError(f"{path}: {_what_is_wrong(error)}") from None
     if not isinstance(content, Mapping):
         raise InputError(f"{path}: expected a checkpoint (a dict), got {type(content).__name__}")
     return dict(content)
+
+
+def _what_is_wrong(error: Exception) -> str:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()  # without the colours that torch gives it
+    named = re.search(r"(?:GLOBAL|class|type) ([\w.]+\.\w+)", text)
+    if "WeightsUnpickler error" in text and named:
+        return (
+            f"expected a checkpoint of tensors and plain data, got an object of {named[1]}, which only its own code "
+            f"can read; if you trust the file, load it there with torch.load(FILE, weights_only=False) and save its "
+            f"weights alone: torch.save({{'state_dict': model.state_dict()}}, FILE)"
+        )
+    reason = text.rpartition("WeightsUnpickler error:")[2].strip().splitlines() or [type(error).__name__]
+    return f"expected a checkpoint written by torch.save, got: {reason[0]}"
 
 
 def _check_sums(file: Path | BinaryIO) -> None:
@@ -119,11 +139,26 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def load_state_dict(content: Mapping[str, Any], name: str) -> dict[str, Tensor]:
-    """The weights of a checkpoint, bare or under ``state_dict``, without ``module.`` prefixes; errors name ``name``."""
-    state = content.get("state_dict", content)
+    """The weights of a checkpoint, bare or under one of WEIGHT_KEYS, without the prefixes of wrappers.
+
+    Args:
+        name: what errors call it.
+    """
+    key = _weight_key(content)
+    state = content if key is None else content[key]
     if not isinstance(state, Mapping) or not state or not all(map(_is_plain_tensor, state.values())):
         raise InputError(f"{name}: expected a checkpoint's state_dict of named tensors, got something else")
-    return {str(k).removeprefix("module."): v for k, v in state.items()}
+    weights = {_WRAPPER.sub("", str(k)): v for k, v in state.items()}
+    if len(weights) < len(state):
+        raise InputError(f"{name}: expected each weight once, got some with and without the prefix of a wrapper")
+    return weights
+
+
+def _weight_key(content: Mapping[str, Any]) -> str | None:
+    """Where a checkpoint has its weights; None where it consists of them."""
+    if WEIGHT_KEYS[0] in content:
+        return WEIGHT_KEYS[0]
+    return next((key for key in WEIGHT_KEYS if isinstance(content.get(key), Mapping)), None)
 
 
 def _is_plain_tensor(value: object) -> bool:
@@ -204,7 +239,8 @@ def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any], name:
     if report:
         _refuse(where, "the weights of this model", model, weights, report)
     model.load_state_dict(weights, strict=False)  # strict but for counters of batches, which old files lack
-    return {k: v for k, v in content.items() if k != "state_dict"} if "state_dict" in content else {}
+    key = _weight_key(content)
+    return {} if key is None else {k: v for k, v in content.items() if k != key}
 
 
 def tune_from(model: nn.Module, source: str | Path) -> list[str]:

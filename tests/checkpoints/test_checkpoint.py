@@ -2,9 +2,15 @@
 
 import os
 import pickle
+from argparse import Namespace
+from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
+from datetime import datetime, timedelta
+from fractions import Fraction
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -176,7 +182,111 @@ class TestWriteCheckpoint:
             write_checkpoint({}, tmp_path / "none" / "a.pth")
 
 
+class _Unknown:
+    """Of a class that only its own code knows."""
+
+
+class _Call:
+    """Pickles as a call of a function."""
+
+    def __init__(self, function: Callable, *arguments: object) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple:
+        return self.function, self.arguments
+
+
+NUMBERS = (
+    np.float64(1.5), np.float32(-2), np.int64(7), np.bool_(True), np.float16(0.5), np.uint8(3), np.complex64(1 + 2j),
+    np.str_("text"),
+)  # fmt: skip
+ARRAYS = (np.arange(6).reshape(2, 3), np.asfortranarray(np.eye(3, 2)), np.zeros((0, 4), ">i2"), np.array(["a", "bc"]))
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+class TestOtherCode:
+    """What training scripts leave in their checkpoints besides weights."""
+
+    def _read(self, tmp_path: Path, new_format: bool, **more: object) -> dict:
+        content = {"state_dict": {"a": torch.ones(2)}, "epoch": 3, **more}
+        torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=new_format)
+        found = read_checkpoint(tmp_path / "a.pth")
+        assert found["epoch"] == 3 and torch.equal(found["state_dict"]["a"], torch.ones(2))
+        return found
+
+    def _fails(self, tmp_path: Path, new_format: bool, value: object) -> str:
+        with pytest.raises(InputError) as caught:
+            self._read(tmp_path, new_format, value=value)
+        message = str(caught.value)
+        assert message.startswith(f"{tmp_path / 'a.pth'}: expected a checkpoint")
+        assert message.isprintable()  # neither lines nor colours
+        return message
+
+    def test_settings_are_plain_data(self, tmp_path, new_format):
+        settings = {"lr": 0.1, "arch": "resnet50", "steps": [30], "more": Namespace(a=1), "best": np.float64(53.25)}
+        for kind in (Namespace, SimpleNamespace):
+            found = self._read(tmp_path, new_format, args=kind(**settings))["args"]
+            assert type(found) is type(found["more"]) is dict and found == {**settings, "more": {"a": 1}}
+
+    def test_numpy_numbers(self, tmp_path, new_format):
+        found = self._read(tmp_path, new_format, numbers=list(NUMBERS))["numbers"]
+        assert found == list(NUMBERS) and [type(n) for n in found] == [type(n) for n in NUMBERS]
+
+    def test_numpy_arrays(self, tmp_path, new_format):
+        state = np.random.RandomState(3).get_state()
+        found = self._read(tmp_path, new_format, arrays=list(ARRAYS), random=state)
+        for ours, theirs in zip(ARRAYS, found["arrays"], strict=True):
+            assert type(theirs) is np.ndarray and theirs.dtype == ours.dtype.newbyteorder("=")
+            assert ours.shape == theirs.shape and ours.tolist() == theirs.tolist()
+        assert found["random"][1].tolist() == state[1].tolist()
+
+    def test_paths_dates_and_default_dicts(self, tmp_path, new_format):
+        now, counts = datetime(2024, 5, 6, 7, 8), defaultdict(list, a=[1])
+        paths = {"p": Path("runs") / "a b", "w": PureWindowsPath("C:/runs"), "none": Path()}
+        found = self._read(tmp_path, new_format, paths=paths, now=now, took=timedelta(seconds=3), counts=counts)
+        assert found["paths"] == {"p": PurePosixPath("runs/a b"), "w": paths["w"], "none": PurePosixPath()}
+        assert (found["now"], found["took"], found["counts"]) == (now, timedelta(seconds=3), {"a": [1]})
+
+    @pytest.mark.parametrize(
+        ("value", "name"),
+        [(_Unknown(), "_Unknown"), (nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
+         (torch.optim.SGD, "torch.optim.sgd.SGD"), (Fraction(1, 2), "fractions.Fraction")],
+        ids=["class", "network", "optimiser", "fraction"],
+    )  # fmt: skip
+    def test_others_are_named_with_advice(self, tmp_path, new_format, value, name):
+        message = self._fails(tmp_path, new_format, value)
+        assert "of tensors and plain data, got an object of " in message and name in message
+        assert "weights_only=False" in message and "state_dict()" in message
+
+    @pytest.mark.parametrize(
+        "value",
+        [np.array([{}], dtype=object), np.zeros(2, "f4,i4"), np.dtype(object), _Call(np.ndarray, (10**13,)),
+         _Call(np.dtype, "O"), _Call(getattr, "text", "upper")],
+        ids=["objects", "records", "type of objects", "array of any size", "type", "function"],
+    )  # fmt: skip
+    def test_admitted_names_make_nothing_but_numbers(self, tmp_path, new_format, value):
+        self._fails(tmp_path, new_format, value)
+
+
 class TestLoadStateDict:
+    @pytest.mark.parametrize(
+        "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "module.module."]
+    )
+    @pytest.mark.parametrize("key", [None, "state_dict", "model", "model_state", "model_state_dict"])
+    def test_wrappers_and_keys_of_other_code(self, prefix, key):
+        state = {f"{prefix}a.module.weight": torch.ones(2), f"{prefix}b._orig_mod.c": torch.zeros(1)}
+        content = state if key is None else {key: state, "epoch": 2}
+        assert load_state_dict(content, "file").keys() == {"a.module.weight", "b.c"}
+
+    def test_a_weight_with_and_without_its_prefix(self):
+        with pytest.raises(InputError, match=r"^file: expected each weight once"):
+            load_state_dict({"a": torch.ones(1), "module.a": torch.ones(1)}, "file")
+
+    def test_one_of_several_keys(self):
+        content = {"model": {"b": torch.ones(1)}, "state_dict": {"a": torch.ones(1)}}
+        assert load_state_dict(content, "file").keys() == {"a"}
+        assert load_state_dict({"model": "resnet50", "model_state": {"a": torch.ones(1)}}, "file").keys() == {"a"}
+
     @pytest.mark.parametrize("prefix", ["", "module."])
     @pytest.mark.parametrize("bare", [True, False])
     def test_bare_or_not_with_prefixes_or_without(self, prefix, bare):
