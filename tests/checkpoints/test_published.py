@@ -194,7 +194,8 @@ class TestDescription:
     def test_the_name_of_a_published_file_is_a_hint(self, name, segments, dense):
         said = describe({"state_dict": _published("tsm")}, Path("folder_4f") / name)
         assert (said.num_segments, said.dense_sample) == (segments, dense)
-        hints = {"num_segments": segments, "dense_sample": dense}
+        assert said.dataset == ("kinetics" if "kinetics" in name else None)
+        hints = {"dataset": said.dataset, "num_segments": segments, "dense_sample": dense}
         assert said.from_name == tuple(key for key, value in hints.items() if value is not None)
 
     def test_settings_that_were_saved_are_believed_before_the_name(self):
