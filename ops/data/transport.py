@@ -90,13 +90,15 @@ def _unpack(content: bytes, file: Any, places: Sequence[tuple[int, int]]) -> Any
     try:
         descriptor = file.detach()
         try:
-            memory = memoryview(mmap.mmap(descriptor, 0) if any(length for _, length in places) else b"")
+            memory = memoryview(mmap.mmap(descriptor, 0) if any(length for _, length in places) else bytearray())
         finally:
             os.close(descriptor)
         return pickle.loads(content, buffers=[memory[start : start + length] for start, length in places])
     except (ConnectionError, EOFError):  # the sender is gone: the loader finds out why
         raise
     except (OSError, RuntimeError) as error:
+        if "DataLoader worker (pid" in str(error):  # raised here by torch's handler of the signal that a worker died
+            raise
         return Undelivered(reason_of(error))
 
 

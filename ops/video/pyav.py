@@ -12,7 +12,7 @@ import numpy as np
 
 from ops.video.container import is_cut_off, open_container, picture_stream
 from ops.video.errors import VideoError, one_line
-from ops.video.index import Known, Places, Run, find_places, recall, remember
+from ops.video.frame_index import Known, Places, Run, find_places, recall, remember
 
 KEPT_BYTES = 2**26  # of decoded pictures that an opened file may hold: all of a clip as data sets have them in AVI
 
@@ -20,9 +20,9 @@ KEPT_BYTES = 2**26  # of decoded pictures that an opened file may hold: all of a
 class PyAVReader:
     """A video file read with PyAV.
 
-    Where its headers tell for certain which packet is which frame (``ops.video.index``), key frames that lie between
-    two wanted frames are jumped to, and what no other frame refers to is skipped. Any other file is decoded from its
-    first frame on: once to count its frames, which are kept if they are small, else again for the wanted ones.
+    Where its headers tell for certain which packet is which frame (``ops.video.frame_index``), the reader jumps to key
+    frames between two wanted frames, and skips what no other frame refers to. Any other file is decoded from its first
+    frame on: once to count its frames, which are kept if they are small, else again for the wanted ones.
     """
 
     def __init__(self, path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ops.video.container import check_announced
 from ops.video.pyav import PyAVReader
-from ops.video.standing_in import stands_in
+from ops.video.pyav_fallback import stands_in
 
 
 class TorchCodecReader:

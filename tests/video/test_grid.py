@@ -83,6 +83,8 @@ def test_pictures_of_the_grid_differ(files: Callable[[str], Plain]) -> None:
     cut = ("cut", "copied", "dropped", "made-up", "joined")
     for kind in grid.FILES:
         _, frames = files(kind)
+        begun = 2 if "between key frames" in kind else 0  # grey, as long as there is nothing to refer to
+        frames = frames[begun:]
         assert (frames[1:] != frames[:-1]).any(axis=(1, 2, 3)).all(), kind
         if not any(word in kind for word in cut):
             assert media.numbers(frames) == list(range(grid.FRAMES)), kind

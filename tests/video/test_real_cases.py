@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from ops.video import standing_in
+from ops.video import pyav_fallback
 from ops.video.reader import open_video
 from tests import media
 from tests.commands import REPOSITORY, run, run_script, succeeded
@@ -49,11 +49,11 @@ def test_single_frames_of_program_streams(tmp_path: Path, name: str) -> None:
 
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
-    monkeypatch.setattr(standing_in.get_logger(), "propagate", True)
-    standing_in.forget_what_was_said()
+    monkeypatch.setattr(pyav_fallback.get_logger(), "propagate", True)
+    pyav_fallback.forget_what_was_said()
     with caplog.at_level(logging.WARNING):
         yield caplog
-    standing_in.forget_what_was_said()
+    pyav_fallback.forget_what_was_said()
 
 
 @pytest.mark.parametrize("decoder", media.OTHER_DECODERS)

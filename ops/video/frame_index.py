@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ops.video.errors import UnknownOrderError
-from ops.video.h26x import H264Headers, HEVCHeaders
-from ops.video.headers import AV1Headers, Headers, IntraHeaders, VP8Headers, VP9Headers
+from ops.video.headers.h264 import H264Headers
+from ops.video.headers.header import Headers
+from ops.video.headers.hevc import HEVCHeaders
+from ops.video.headers.unordered import AV1Headers, IntraHeaders, VP8Headers, VP9Headers
 
 CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 CODECS: dict[str, Callable[[Any], Headers]] = {
