@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import published
+from ops.settings import published_options as published
 from tests.commands import REPOSITORY
 from tests.pages import PAGES, README, commands, page_id
 from tests.test_layout import WINGS

@@ -10,7 +10,7 @@ from .file import remove_temporaries as remove_temporaries
 from .file import tune_from as tune_from
 from .file import write_checkpoint as write_checkpoint
 from .published.key_table import Conversion as Conversion
-from .published.released import convert_reference as convert_reference
-from .published.released import is_reference as is_reference
+from .published.recognition import convert_reference as convert_reference
+from .published.recognition import is_reference as is_reference
 from .weights_of import WeightsOf as WeightsOf
 from .weights_of import weights_of as weights_of

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ops.checkpoints.admitted import ADMITTED, plain
-from ops.checkpoints.published.released import convert_reference, is_reference
+from ops.checkpoints.published.recognition import convert_reference, is_reference
 from ops.checkpoints.weights_of import weights_of
 from ops.runtime import InputError, move_into_place, temporary_path
 

@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix, recall_score
 
 from ops.data import read_class_names
 from ops.evaluation.measurement import accuracies, has_top5
-from ops.evaluation.scores import Ensemble, average_views, check_agreement, top_accuracies
+from ops.evaluation.score_averaging import Ensemble, average_views, check_agreement, top_accuracies
 from ops.runtime import InputError, plural, write_atomically
 from ops.settings import ResultsConfig
 

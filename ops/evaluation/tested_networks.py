@@ -8,8 +8,8 @@ import torch
 
 from ops.checkpoints import Description, describe, load_weights, read_hashed_checkpoint
 from ops.data import DatasetSpec
+from ops.evaluation.checkpoint_options import Resolved, about_data, resolve
 from ops.evaluation.measurement import Checkpoint
-from ops.evaluation.resolution import Resolved, about_data, resolve
 from ops.models import Recognizer, build_model, fuse_for_inference
 from ops.runtime import InputError, get_logger
 from ops.settings import TestConfig, TestModel

@@ -29,9 +29,9 @@ from ops.data import (
 )
 from ops.evaluation.measurement import Measurement, motion_name
 from ops.evaluation.metrics import RunningMean
-from ops.evaluation.score_journal import ScoreJournal
-from ops.evaluation.score_output import ScoreOutput
-from ops.evaluation.scores import softmax
+from ops.evaluation.score_averaging import softmax
+from ops.evaluation.score_files.score_journal import ScoreJournal
+from ops.evaluation.score_files.score_output import ScoreOutput
 from ops.evaluation.tested_networks import Tested, load_networks
 from ops.models import Recognizer
 from ops.runtime import InputError, autocast, distributed, get_logger, show_bars

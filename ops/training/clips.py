@@ -21,7 +21,7 @@ from ops.data import (
 )
 from ops.runtime import InputError, distributed
 from ops.settings import TrainConfig
-from ops.training.saving.state import Position
+from ops.training.saving.checkpoint_contents import Position
 
 
 def open_list(config: TrainConfig, path: Path) -> Sequence[VideoRecord]:

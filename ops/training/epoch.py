@@ -22,7 +22,7 @@ from ops.training.lr_scheduler import LRSchedule
 from ops.training.nonfinite import FiniteUpdates
 from ops.training.optim import hold_batch_statistics, set_learning_rate
 from ops.training.reporting.report import Report
-from ops.training.saving.state import Position
+from ops.training.saving.checkpoint_contents import Position
 
 
 def train_one_epoch(

@@ -12,8 +12,8 @@ from ops.training.epoch import train_one_epoch
 from ops.training.lr_scheduler import LRSchedule
 from ops.training.nonfinite import FiniteUpdates
 from ops.training.reporting.report import Report
-from ops.training.saving.checkpoint_files import LAST, epoch_name
-from ops.training.saving.state import Position
+from ops.training.saving.checkpoint_contents import Position
+from ops.training.saving.checkpoint_names import LAST, epoch_name
 from ops.training.validation import Validator
 
 

@@ -16,18 +16,18 @@ from ops.evaluation import Checkpoint
 from ops.models import Recognizer, build_model, use_channels_last
 from ops.runtime import distributed, get_logger, grad_scaler, plural
 from ops.settings import TrainConfig
+from ops.training.checkpoint_defaults import warn, with_checkpoint, with_named
 from ops.training.clips import TrainingClips, batch_sampler, open_list
-from ops.training.known import warn, with_checkpoint, with_named
 from ops.training.loop import fit
 from ops.training.lr_scheduler import build_schedule
 from ops.training.nonfinite import FiniteUpdates
 from ops.training.optim import build_optimizer, freeze_batch_norms
 from ops.training.reporting.advice import advise
 from ops.training.reporting.report import Report
+from ops.training.saving.checkpoint_contents import RunState, SampleOrder, order_of
 from ops.training.saving.resume import Start, choose_start
 from ops.training.saving.run_folder import claim
 from ops.training.saving.saver import Saver
-from ops.training.saving.state import RunState, SampleOrder, order_of
 from ops.training.validation import Validator
 from ops.video import choose_decoder
 

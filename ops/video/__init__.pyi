@@ -2,9 +2,9 @@ from .container import open_container as open_container
 from .container import picture_stream as picture_stream
 from .errors import MAX_FRAMES as MAX_FRAMES
 from .errors import VideoError as VideoError
+from .frame_folder import FrameFolder as FrameFolder
 from .pyav import turned as turned
 from .reader import DECODERS as DECODERS
-from .reader import FrameFolder as FrameFolder
 from .reader import Reader as Reader
 from .reader import choose_decoder as choose_decoder
 from .reader import open_video as open_video

@@ -1,4 +1,4 @@
-from .clip_sheet import SheetOptions as SheetOptions
-from .clip_sheet import show_clips as show_clips
-from .confusion import draw_confusion as draw_confusion
-from .watched_clips import ClipSettings as ClipSettings
+from .confusion_matrix import draw_confusion as draw_confusion
+from .show_clips import SheetOptions as SheetOptions
+from .show_clips import show_clips as show_clips
+from .traced_clips import ClipSettings as ClipSettings

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ops.checkpoints.file import load_state_dict, load_weights, read_checkpoint, tune_from, write_checkpoint
-from ops.checkpoints.published.released import convert_reference, is_reference
+from ops.checkpoints.published.recognition import convert_reference, is_reference
 from ops.models.build import build_model
 from ops.models.names import ARCHS
 from ops.models.recognizer import Recognizer

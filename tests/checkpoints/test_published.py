@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ops.checkpoints.description import describe
 from ops.checkpoints.file import load_weights, read_checkpoint, tune_from
-from ops.checkpoints.published.released import TABLES, convert_reference, is_reference
+from ops.checkpoints.published.recognition import TABLES, convert_reference, is_reference
 from ops.checkpoints.weights_of import weights_of
 from ops.models.build import build_model
 from ops.models.names import ARCHS, FRAMES_PER_SEGMENT, NETWORKS

@@ -19,7 +19,8 @@ from ops.data.sampling import FrameSampler
 from ops.data.transforms import TestTransform, TrainTransform, crop, from_images
 from ops.data.video_list import VideoRecord, check_first_video, read_list, video_path
 from ops.runtime.errors import InputError
-from ops.video.reader import FrameFolder, open_video
+from ops.video.frame_folder import FrameFolder
+from ops.video.reader import open_video
 from tests import media
 from tests.clip_files import make_spec, write_broken, write_folder
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ops.evaluation.scores import read_view
+from ops.evaluation.score_files.score_pickle import read_view
 from tests.commands import run_script, succeeded
 
 RUN = "MSN_motion_RGB_resnet10_avg_segment2"

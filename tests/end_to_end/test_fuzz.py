@@ -28,10 +28,10 @@ from ops.data.dataset import VideoSource
 from ops.data.dataset_config import DatasetOptions, DatasetSpec, read_class_names, resolve_dataset
 from ops.data.video_list import VideoRecord, check_first_video, read_list
 from ops.evaluation.measurement import Checkpoint, Measurement
-from ops.evaluation.score_journal import ScoreJournal
-from ops.evaluation.scores import read_view, view_path, write_view
+from ops.evaluation.score_files.score_journal import ScoreJournal
+from ops.evaluation.score_files.score_pickle import read_view, view_path, write_view
 from ops.runtime.errors import InputError
-from ops.settings.options import parse_results, parse_test, parse_train
+from ops.settings.command_lines import parse_results, parse_test, parse_train
 from ops.settings.results import ResultsConfig
 from ops.settings.saved import config_dict
 from ops.settings.testing import TestConfig

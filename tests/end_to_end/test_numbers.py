@@ -15,7 +15,7 @@ from ops.data.samplers import TrainBatchSampler
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import TrainTransform
 from ops.data.video_list import read_list
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from tests.commands import REPOSITORY, SMALL_TRAINING, run, run_script, succeeded, torchrun
 
 RUN = "MSN_motion_RGB_resnet10_avg_segment2"

@@ -18,7 +18,7 @@ import torch
 from ops.data.dataset import VideoSource
 from ops.data.video_list import read_list
 from ops.runtime.logger import get_logger
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from ops.settings.training import TrainConfig
 from ops.training.run import train
 from ops.video.reader import choose_decoder

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.settings.test_options import KINETICS, SOMETHING
 
 import test_models_center_crop as center_script
 import test_models_three_crops as three_script
 from ops.runtime.options.option_files import read_option_file
-from ops.settings.options import parse_results, parse_test, parse_train
+from ops.settings.command_lines import parse_results, parse_test, parse_train
 from ops.settings.saved import config_dict
 from ops.settings.training import TrainConfig
 from tests.commands import REPOSITORY, run, succeeded
-from tests.settings.test_options import KINETICS, SOMETHING
 
 SCRIPTS = REPOSITORY / "scripts"
 RECIPES = REPOSITORY / "recipes"

@@ -16,10 +16,10 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from ops.evaluation.measurement import Checkpoint, Measurement
 from ops.evaluation.results import compute_results, load_class_names, report, write_results
-from ops.evaluation.scores import write_view
+from ops.evaluation.score_files.score_pickle import write_view
 from ops.runtime.errors import InputError
-from ops.settings.options import parse_results
-from ops.visual.confusion import draw_confusion
+from ops.settings.command_lines import parse_results
+from ops.visual.confusion_matrix import draw_confusion
 from tests.commands import run, run_script
 
 N, CLASSES, CLIPS, CROPS = 60, 9, 2, 3

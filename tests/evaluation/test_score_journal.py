@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ops.evaluation.score_journal import ScoreJournal
+from ops.evaluation.score_files.score_journal import ScoreJournal
 from ops.runtime.errors import InputError
 
 KEY = {"measurement": {"size": 224}, "clips": [0, 1]}
@@ -87,7 +87,7 @@ class TestScoreJournal:
         before = path.read_bytes()
         other = ScoreJournal(tmp_path, "some", key, shape)
         for attempt in (other.read, lambda: other.open(0)):
-            with pytest.raises(InputError, match="others"):
+            with pytest.raises(InputError, match="of other settings"):
                 attempt()
         assert path.read_bytes() == before
 

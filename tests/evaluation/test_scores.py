@@ -15,16 +15,8 @@ from scipy.special import softmax as scipy_softmax
 from sklearn.metrics import top_k_accuracy_score
 
 from ops.evaluation.measurement import Checkpoint
-from ops.evaluation.scores import (
-    average_views,
-    check_agreement,
-    measured_videos,
-    read_view,
-    softmax,
-    top_accuracies,
-    view_path,
-    write_view,
-)
+from ops.evaluation.score_averaging import average_views, check_agreement, softmax, top_accuracies
+from ops.evaluation.score_files.score_pickle import measured_videos, read_view, view_path, write_view
 from ops.runtime.errors import InputError
 from tests.evaluation.test_measurement import MEASURED
 
@@ -165,7 +157,7 @@ class TestPicklesThatWantToRunSomething:
 
     @pytest.mark.parametrize(
         "name", ["numpy\nload", "numpy._core.multiarray\nfromfile", "numpy.core.multiarray\nfromfile", "os\nsystem",
-                 "numpy\nndarray.tofile", "numpy._core.numeric\nfromfile", "ops.evaluation.scores\nwrite_atomically"]
+                 "numpy\nndarray.tofile", "numpy._core.numeric\nfromfile", "ops.runtime.atomic_file\nwrite_atomically"]
     )  # fmt: skip
     def test_no_other_name_is_looked_up(self, tmp_path: Path, name: str) -> None:
         path = tmp_path / "0_crop0.pkl"

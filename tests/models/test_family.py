@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from ops.checkpoints.file import load_weights
-from ops.checkpoints.published.released import convert_reference
+from ops.checkpoints.published.recognition import convert_reference
 from ops.models.build import build_model
 from ops.models.names import ARCHS, FRAMES_PER_SEGMENT, NETWORKS
 from ops.models.recognizer import Recognizer, use_channels_last

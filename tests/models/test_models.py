@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet as PlainResNet
 
 from ops.checkpoints.file import load_weights
-from ops.checkpoints.published.released import convert_reference
+from ops.checkpoints.published.recognition import convert_reference
 from ops.models import build as models
 from ops.models.build import build_model
 from ops.models.msn import DSME

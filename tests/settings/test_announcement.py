@@ -6,7 +6,7 @@ import pytest
 
 import test_models_three_crops as three_script
 from ops.settings.announcement import announce
-from ops.settings.options import parse_test, parse_train
+from ops.settings.command_lines import parse_test, parse_train
 from ops.settings.training import TrainConfig
 
 SMALL = ("motion", "RGB", "--arch", "resnet10", "--num_segments", "4")

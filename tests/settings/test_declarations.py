@@ -17,9 +17,9 @@ from ops.runtime.errors import InputError
 from ops.runtime.options.declaration import declared, setting
 from ops.runtime.options.option_files import SettingsParser
 from ops.runtime.options.values import at_least
-from ops.settings import published
+from ops.settings import published_options as published
+from ops.settings.command_lines import parse, results_parser, settings_parser, test_parser, train_parser
 from ops.settings.network import ModelConfig
-from ops.settings.options import parse, results_parser, settings_parser, test_parser, train_parser
 from ops.settings.results import ResultsConfig
 from ops.settings.saved import config_changes, config_dict
 from ops.settings.testing import TestConfig, TestModel

@@ -11,7 +11,7 @@ import pytest
 
 import test_models_center_crop as center_script
 import test_models_three_crops as three_script
-from ops.settings.options import results_parser, test_parser, train_parser
+from ops.settings.command_lines import results_parser, test_parser, train_parser
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 AT_THE_TOP = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from ops.settings.saved import config_changes, config_dict
 from ops.settings.training import TrainConfig
 

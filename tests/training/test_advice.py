@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from ops.settings.training import TrainConfig
 from ops.training.reporting.advice import oversights
 

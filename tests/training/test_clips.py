@@ -8,9 +8,9 @@ import torch
 from ops.data.dataset import BrokenVideo, Clip, VideoSource
 from ops.data.loaders import collate_clips
 from ops.runtime.errors import InputError
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from ops.training.clips import TrainingClips, batch_sampler, open_list
-from ops.training.saving.state import Position
+from ops.training.saving.checkpoint_contents import Position
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ops.data.loaders import Batch
 from ops.runtime.progress import Clock
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from ops.training.epoch import train_step
 from ops.training.nonfinite import FiniteUpdates
 from ops.training.optim import build_optimizer

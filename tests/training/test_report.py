@@ -8,10 +8,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ops.runtime.progress import Clock
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from ops.settings.training import TrainConfig
 from ops.training.reporting.report import Report
-from ops.training.saving.state import Position
+from ops.training.saving.checkpoint_contents import Position
 from tests.log_lines import log_lines
 
 RESULTS = {"loss": 1.25, "top1": 50.0, "top5": 87.5}

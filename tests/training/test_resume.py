@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from ops.runtime.errors import InputError
-from ops.settings.options import parse_train
-from ops.training.saving.checkpoint_files import Found
+from ops.settings.command_lines import parse_train
+from ops.training.saving.checkpoint_contents import SampleOrder
+from ops.training.saving.checkpoint_names import Found
 from ops.training.saving.resume import Facts, Start, choose_start, decide, gather_facts
-from ops.training.saving.state import SampleOrder
 
 HERE, THERE = Path("checkpoint/run"), Path("elsewhere")
 ORDER = SampleOrder(global_batch_size=8, seed=0, num_videos=35)  # 4 steps an epoch

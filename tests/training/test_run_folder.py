@@ -9,7 +9,7 @@ import pytest
 
 from ops.runtime.errors import InputError
 from ops.runtime.logger import get_logger, setup_logger
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from ops.settings.training import TrainConfig
 from ops.training.reporting.scalars import ScalarWriter
 from ops.training.saving.run_folder import claim

@@ -2,8 +2,8 @@
 
 import pytest
 
+from ops.training.saving.checkpoint_contents import Position
 from ops.training.saving.saver import names_of
-from ops.training.saving.state import Position
 
 EPOCH_2, BEST = "2_epoch_ckpt.pth.tar", "best.pth.tar"
 

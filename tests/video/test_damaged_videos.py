@@ -27,7 +27,8 @@ from ops.video import container
 from ops.video import errors as video_errors
 from ops.video import reader as video_reader
 from ops.video.errors import VideoError
-from ops.video.reader import FrameFolder, open_video
+from ops.video.frame_folder import FrameFolder
+from ops.video.reader import open_video
 from tests import guarded, media
 from tests.clip_files import make_spec, write_folder
 from tests.damage import FRAMES, Damaged, absurd_videos, damaged_folders, mutated_videos, odd_videos, whole_videos

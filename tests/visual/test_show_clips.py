@@ -16,7 +16,7 @@ from ops.data.transforms import TestTransform, TrainTransform, draw_train_crop
 from ops.data.video_list import read_list
 from ops.runtime.errors import InputError
 from ops.visual import contact_sheet
-from ops.visual.watched_clips import Clips, ClipSettings
+from ops.visual.traced_clips import Clips, ClipSettings
 from scripts import show_clips
 from tests import media
 from tests.clip_files import make_spec, write_folder

@@ -9,7 +9,7 @@ from ops.evaluation import accuracies
 from ops.runtime import Clock, distributed, duration, get_logger, show_bars
 from ops.settings import TrainConfig
 from ops.training.reporting.scalars import ScalarWriter
-from ops.training.saving.state import Position
+from ops.training.saving.checkpoint_contents import Position
 
 
 class Report:

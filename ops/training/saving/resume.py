@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ops.runtime import InputError, distributed
 from ops.settings import TrainConfig
-from ops.training.saving.checkpoint_files import BEST, Found, find, has_checkpoints, newest_checkpoint
-from ops.training.saving.state import Position, SampleOrder, progress
+from ops.training.saving.checkpoint_contents import Position, SampleOrder, progress
+from ops.training.saving.checkpoint_names import BEST, Found, find, has_checkpoints, newest_checkpoint
 
 AUTO = "auto"  # --resume auto
 _ANOTHER = "--suffix NAME to start a run with another name"

@@ -2,8 +2,8 @@
 
 from ops.runtime import distributed
 from ops.training.nonfinite import FiniteUpdates
-from ops.training.saving.checkpoint_files import BEST, LAST, drop_epochs, epoch_name, name_again, write_run
-from ops.training.saving.state import Position, RunState
+from ops.training.saving.checkpoint_contents import Position, RunState
+from ops.training.saving.checkpoint_names import BEST, LAST, drop_epochs, epoch_name, name_again, write_run
 
 
 def names_of(position: Position) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from ops.checkpoints.description import Description
 from ops.data.dataset_config import DatasetSpec
-from ops.evaluation.resolution import DEFAULTS, about_data, resolve
+from ops.evaluation.checkpoint_options import DEFAULTS, about_data, resolve
 from ops.runtime.errors import InputError
 
 MSN = ("stpme", "dsme", "shift")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ops.evaluation.score_pickle import loads
+from ops.evaluation.score_files.safe_unpickling import loads
 
 
 def names(module: str, name: str) -> bytes:

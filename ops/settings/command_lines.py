@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ops.runtime import SettingsParser, add_options, take
-from ops.settings import published
+from ops.settings import published_options as published
 from ops.settings.results import ResultsConfig
 from ops.settings.testing import TestConfig, TestScript
 from ops.settings.training import TrainConfig

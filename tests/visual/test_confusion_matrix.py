@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from ops.visual.confusion import confusion_figure, draw_confusion
+from ops.visual.confusion_matrix import confusion_figure, draw_confusion
 
 
 def matrix(classes: int, most: int = 50) -> np.ndarray:

@@ -11,13 +11,13 @@ from ops.models.build import build_model
 from ops.models.recognizer import Recognizer
 from ops.runtime.errors import InputError
 from ops.runtime.precision import grad_scaler
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from ops.settings.saved import config_dict
 from ops.settings.training import TrainConfig
 from ops.training.optim import build_optimizer
-from ops.training.saving.checkpoint_files import find
+from ops.training.saving.checkpoint_contents import Position, RunState, SampleOrder, progress, saved_position
+from ops.training.saving.checkpoint_names import find
 from ops.training.saving.resume import Start, choose_start
-from ops.training.saving.state import Position, RunState, SampleOrder, progress, saved_position
 from tests.log_lines import log_lines
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from ops.models import FRAMES_PER_SEGMENT
 from ops.runtime import InputError, print_any_name, write_atomically
 from ops.video import choose_decoder
 from ops.visual.contact_sheet import Sheet
-from ops.visual.watched_clips import Clips, ClipSettings
+from ops.visual.traced_clips import Clips, ClipSettings
 
 LARGEST_CELL = 96  # pixels, unless another size is asked for
 

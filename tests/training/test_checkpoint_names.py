@@ -10,7 +10,8 @@ import torch
 
 from ops.checkpoints.file import give_name, read_checkpoint, remove_temporaries, write_checkpoint
 from ops.runtime.logger import NAME
-from ops.training.saving.checkpoint_files import (
+from ops.training.saving.checkpoint_contents import SampleOrder
+from ops.training.saving.checkpoint_names import (
     Found,
     drop_epochs,
     epoch_name,
@@ -19,7 +20,6 @@ from ops.training.saving.checkpoint_files import (
     newest_checkpoint,
     write_run,
 )
-from ops.training.saving.state import SampleOrder
 
 
 def content(epoch: int, step: int = 0) -> dict[str, object]:

@@ -12,8 +12,8 @@ import pytest
 import test_models_center_crop as centre_script
 import test_models_three_crops as three_script
 from ops.runtime.errors import InputError
+from ops.settings.command_lines import parse_results, parse_test, parse_train
 from ops.settings.network import ModelConfig
-from ops.settings.options import parse_results, parse_test, parse_train
 from ops.settings.results import ResultsConfig
 from ops.settings.saved import config_dict
 from ops.settings.testing import TestConfig, TestModel

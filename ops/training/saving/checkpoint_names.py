@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ops.checkpoints import give_name, read_checkpoint, write_checkpoint
 from ops.runtime import InputError, get_logger
-from ops.training.saving.state import SampleOrder, saved_position
+from ops.training.saving.checkpoint_contents import SampleOrder, saved_position
 
 LAST = "last.pth.tar"
 BEST = "best.pth.tar"

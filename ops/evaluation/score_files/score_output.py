@@ -14,8 +14,9 @@ import numpy as np
 
 from ops.data import VideoSource
 from ops.evaluation.measurement import Measurement, accuracies, has_top5
-from ops.evaluation.score_journal import ScoreJournal
-from ops.evaluation.scores import measured_videos, read_view, softmax, top_accuracies, view_path, write_view
+from ops.evaluation.score_averaging import softmax, top_accuracies
+from ops.evaluation.score_files.score_journal import ScoreJournal
+from ops.evaluation.score_files.score_pickle import measured_videos, read_view, view_path, write_view
 from ops.runtime import InputError, distributed, get_logger, hold, plural, release, write_atomically
 from ops.settings import TestConfig
 

@@ -9,9 +9,9 @@ import pytest
 from ops.models.build import build_model
 from ops.models.names import MOTION_MODULES
 from ops.runtime.errors import InputError
-from ops.settings.options import parse_train
+from ops.settings.command_lines import parse_train
 from ops.settings.saved import config_dict
-from ops.training.known import with_checkpoint, with_named
+from ops.training.checkpoint_defaults import with_checkpoint, with_named
 from ops.training.run import build_network
 
 STATE = build_model("resnet10", 8, 4).state_dict()
