@@ -31,7 +31,7 @@ class TestTestScripts:
         for name, options in (("long", long), ("short", ())):
             arguments = ("motion", "--weights", BEST, *options, *QUIET, "--output_dir", str(tmp_path / name))
             output = succeeded(run_script(CENTRE, *arguments, cwd=trained_folder))
-            assert "2 frames x 1 crop x 1 clip, 32 x 32 of short side 36" in output and "in training" not in output
+            assert "2 frames x 1 crop x 1 clip, 32 x 32 px from short side 36" in output and "in training" not in output
         assert np.array_equal(scores(tmp_path / "long"), scores(tmp_path / "short"))
         validated = [line for line in (trained_folder / "log" / RUN / "log.txt").read_text().splitlines()
                      if "validation: " in line]  # fmt: skip
@@ -87,7 +87,7 @@ class TestMain:
         arguments = ("motion", "RGB", option, f"checkpoint/{RUN}/1_epoch_ckpt.pth.tar", "--suffix", name, "-b", "4")
         epochs = ("--epochs", "1" if option == "--tune_from" else "2", *QUIET)
         output = succeeded(run_script("main.py", *arguments, *epochs, cwd=trained_folder))
-        assert "32 x 32 of short side 36" in output and "in training" not in output
+        assert "32 x 32 px from short side 36" in output and "in training" not in output
         saved = torch.load(trained_folder / "checkpoint" / f"{RUN}_{name}" / "last.pth.tar", weights_only=True)
         assert saved["config"]["input_size"] == 32
         assert saved["config"]["model"]["num_segments"] == 2 and saved["config"]["model"]["motion_weight"] == 0.25

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.settings.test_options import KINETICS, SOMETHING
+from tests.settings.test_command_lines import KINETICS, SOMETHING
 
 import test_models_center_crop as center_script
 import test_models_three_crops as three_script
@@ -75,6 +75,11 @@ def of_before(config: Any) -> dict[str, Any]:
     return values
 
 
+def shared(now: Any, was: Any) -> Any:
+    """What settings say now of those that there were before."""
+    return {key: shared(now[key], was[key]) for key in was} if isinstance(was, dict) else now
+
+
 class TestAsBefore:
     """Without variables and options."""
 
@@ -97,7 +102,7 @@ class TestAsBefore:
         for (script, _, arguments), before in zip(commands, BEFORE[name], strict=True):
             now = settings_of(script, arguments)
             was = before["settings"]
-            assert (now if isinstance(was, list) else {key: now[key] for key in was}) == was
+            assert shared(now, was) == was
 
     @pytest.mark.parametrize("dataset", ["something", "somethingv2"])
     def test_something_is_as_published(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str) -> None:

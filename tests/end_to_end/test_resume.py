@@ -270,7 +270,7 @@ class TestRestarts:
         runs.until("epoch.train_step:3", "SIGKILL", "order", "--epochs", "2", "--save_every", "1")
         for change, said in ((("--seed", "1"), "--seed 0"), (("-b", "2"), "pass --accumulate 2")):
             status, output = runs.until(*NEVER, "order", "--epochs", "2", "--resume", "auto", *change)
-            assert status == 2 and said in output and "inside an epoch" in output
+            assert status == 2 and said in output and "within an epoch" in output
         halves = ("-b", "2", "--accumulate", "2")
         assert "epoch 1/2 step 4/4" in runs.whole("order", "--epochs", "2", "--resume", "auto", *halves)
 
