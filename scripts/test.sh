@@ -1,19 +1,13 @@
 #!/usr/bin/env bash
 # Tests a recipe of recipes/center_crop/ or recipes/three_crops/, reports, and continues an interrupted test.
-#
 #   bash scripts/test.sh RECIPE [options of the test script]
 #   WEIGHTS=best.pth.tar ROOT=/data/something bash scripts/test.sh msn_something_v1_8f --amp bf16
 #   bash scripts/test.sh msn_something_v1_8f_16f      # 8 and 16 segments, and both averaged after the softmax
-#
-# Options override the recipe, and so do these variables:
-#   NUM_GPUS    number of GPU processes (default: 1); the scores do not depend on it
-#   WORKERS     data-loading worker processes per GPU process
-#   ROOT        root folder of the data set: val.txt, classes.txt and what they name (default: data/NAME)
-#   WEIGHTS     checkpoint; of two recipes together: WEIGHTS_8F and WEIGHTS_16F
-#   OUTPUT      folder for scores and results (default: results/RECIPE without msn_); other settings need another one,
-#               or the option --overwrite. Splits append _splitN to it; two recipes together use its folders 8f and 16f
-#   SPLITS      of a data set with official splits: those to test (default: "1 2 3"), and their mean
-#   CHECKPOINTS weights of the splits: _splitN/best.pth.tar is appended
+# Options override the recipe, and so do these variables (recipes/README.md):
+#   NUM_GPUS  number of GPU processes (default: 1)     WORKERS  data-loading worker processes per GPU process
+#   ROOT      root folder of the data set              OUTPUT   folder for scores and results (default: results/RECIPE)
+#   WEIGHTS   checkpoint; of two recipes together: WEIGHTS_8F and WEIGHTS_16F
+#   SPLITS, CHECKPOINTS   splits to test (default: "1 2 3"); their weights are CHECKPOINTS_splitN/best.pth.tar
 set -euo pipefail
 
 recipe=${1:?expected the name of a recipe, as in: bash scripts/test.sh msn_something_v1_8f}
@@ -21,18 +15,15 @@ shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 recipes=$(dirname "$here")/recipes
 output=${OUTPUT:-results/${recipe#msn_}}
-
 results() { # options of pkl_to_results.py
     NUM_GPUS=1 bash "$here/launch.sh" pkl_to_results.py --class_names "$root/classes.txt" "$@"
 }
-
 test_one() { # folder for the scores, options of the test script
     local folder=$1
     shift
     bash "$here/launch.sh" "test_models_$views.py" "@$file" "${options[@]}" --output_dir "$folder" --resume_scores "$@"
     results --num_clips "$clips" --test_crops "$crops" --output_dir "$folder"
 }
-
 pair=
 if [[ $recipe == *_8f_16f ]]; then
     pair=${recipe%_8f_16f}
@@ -46,7 +37,6 @@ root=${ROOT:-data/$(awk '!/^#/ && NF { print $1; exit }' "$file")}
 options=()
 [[ -z ${WORKERS:-} ]] || options+=(--workers "$WORKERS")
 [[ -z ${ROOT:-} ]] || options+=(--root_path "$ROOT")
-
 if [[ -n $pair ]]; then
     WEIGHTS=${WEIGHTS_8F:-} OUTPUT=$output/8f bash "${BASH_SOURCE[0]}" "${pair}_8f" "$@"
     WEIGHTS=${WEIGHTS_16F:-} OUTPUT=$output/16f bash "${BASH_SOURCE[0]}" "${pair}_16f" "$@"

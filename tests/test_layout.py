@@ -169,6 +169,10 @@ class TestScripts:
         assert ast.unparse(tree.body[-1]) == "if __name__ == '__main__':\n    run_script(main)"
         assert len(path.read_text(encoding="utf-8").splitlines()) < 60
 
+    def test_shell_scripts_are_short(self) -> None:
+        for path in (REPOSITORY / "scripts").glob("*.sh"):
+            assert len(path.read_text(encoding="utf-8").splitlines()) < 60, path.name
+
     def test_do_nothing_at_import(self, tmp_path: Path) -> None:
         code = (
             "import sys, logging; sys.path.insert(0, sys.argv[1])\n"

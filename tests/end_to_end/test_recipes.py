@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.settings.test_command_lines import KINETICS, SOMETHING
 
 import test_models_center_crop as center_script
 import test_models_three_crops as three_script
@@ -24,6 +23,7 @@ from ops.settings.command_lines import parse_results, parse_test, parse_train
 from ops.settings.saved import config_dict
 from ops.settings.training import TrainConfig
 from tests.commands import REPOSITORY, run, succeeded
+from tests.settings.test_command_lines import KINETICS, SOMETHING
 
 SCRIPTS = REPOSITORY / "scripts"
 RECIPES = REPOSITORY / "recipes"
