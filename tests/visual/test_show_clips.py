@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from ops.data.sampling import FrameSampler
 from ops.data.transforms import TestTransform, TrainTransform, draw_train_crop
 from ops.data.video_list import read_list
 from ops.runtime.errors import InputError
-from ops.visual import contact_sheet
+from ops.visual import SheetOptions, contact_sheet
 from ops.visual.traced_clips import Clips, ClipSettings
 from scripts import show_clips
 from tests import media
@@ -34,6 +35,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "train.txt").write_text("a 20 0\nb 20 1\nc 20 2\nd 20 0\n")
     (root / "classes.txt").write_text("to the left\nto the right\nup\n")
     return root
+
+
+def test_every_option_is_a_setting() -> None:
+    """None is read and then forgotten."""
+    groups = {group.title: group for group in show_clips.parser()._action_groups}
+    named = [groups["clips, as in main.py and the test scripts"], groups["sheet"]]
+    options = [action.dest for group in named for action in group._group_actions]
+    assert sorted(options) == sorted(field.name for kind in (ClipSettings, SheetOptions) for field in fields(kind))
 
 
 def settings_of(**changes: object) -> object:
