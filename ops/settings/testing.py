@@ -229,8 +229,11 @@ class TestConfig(
     def headline(self, processes: int) -> str:
         """Checkpoints, data, views and batch, for the first line of the log."""
         names = ", ".join(map(str, self.weights))
+        clips = plural(self.num_clips, "clip")
+        if len(self.clips) < self.num_clips:
+            clips = f"{len(self.clips)} of {clips}"
         return (
-            f"testing {names} on {self.dataset.name} ({self.dataset.val_list}): {plural(self.num_crops, 'crop')} of "
-            f"{len(self.clips)} of {plural(self.num_clips, 'clip')}, batches of {plural(self.batch_size, 'view')} x "
+            f"testing {names} on {self.dataset.name} ({self.dataset.val_list}): {plural(self.num_crops, 'crop')} x "
+            f"{clips}, batches of {plural(self.batch_size, 'view')} x "
             f"{plural(processes, 'process')}"
         )
