@@ -31,7 +31,7 @@ class TestHeadline:
     def test_testing(self) -> None:
         words = ["motion", "--weights", "a.pth,b.pth", "--output_dir", "out", "--num_clips", "4", "--clip_index", "0,2"]
         assert parse_test(three_script.SCRIPT, words).headline(1) == (
-            "testing a.pth, b.pth on motion (data/motion/val_videos.txt): 3 crops of 2 of 4 clips, batches of 16 "
+            "testing a.pth, b.pth on motion (data/motion/val_videos.txt): 3 crops x 2 of 4 clips, batches of 16 "
             "views x 1 process"
         )
 
