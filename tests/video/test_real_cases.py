@@ -172,16 +172,17 @@ def test_memory_follows_the_wanted_frames(tmp_path: Path, container: str, megaby
 BELIEVING = """
 import sys
 sys.path.insert(0, {!r})
-from ops.video import headers, index
+from ops.video import frame_index
+from ops.video.headers.header import Header
 
 class Believed:
     depth, can_skip, count = 9, False, 0
 
     def read(self, packet):
         self.count += 1
-        return headers.Header((0, self.count), self.count == 1)
+        return Header((0, self.count), self.count == 1)
 
-index.CODECS["h264"] = lambda context: Believed()
+frame_index.CODECS["h264"] = lambda context: Believed()
 """
 
 
