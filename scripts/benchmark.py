@@ -1,4 +1,4 @@
-"""Measure this project against a plain restatement of the same mathematics and of the published way of loading.
+"""Measure this project against a plain implementation of the same network, and of the published way to load clips.
 
 python scripts/benchmark.py model           a forward pass in evaluation mode
 python scripts/benchmark.py train           a training step, and its peak memory
@@ -7,7 +7,7 @@ python scripts/benchmark.py test            CPU seconds to load the 30 views of 
 python scripts/benchmark.py scores          20,000 videos x 400 classes x 30 views through pkl_to_results.py
 
 Both sides alternate in one process, so that other load of the machine slows both; quote medians and ratios.
-The yardstick is tests/oracle.
+The baseline is tests/oracle.
 """
 
 import sys
@@ -21,12 +21,12 @@ ARCHS = ("resnet50", "resnet101", "resnet152")
 
 
 def parser() -> OneLineParser:
-    made = OneLineParser(description="Measure this project against a plain restatement, side by side.")
+    made = OneLineParser(description="Compare the speed of this project with that of a plain implementation.")
     add = made.add_argument
     add("what", choices=("model", "train", "loader", "test", "scores"), help="what to measure (required)")
     add("--arch", default="resnet50", choices=ARCHS, help="backbone, for model and train (default: %(default)s)")
     add("--segments", type=int, default=8, metavar="T", help="segments per clip (default: %(default)s)")
-    add("--input_size", type=int, default=224, metavar="PIXELS", help="side of a picture (default: %(default)s)")
+    add("--input_size", type=int, default=224, metavar="PIXELS", help="frame width and height (default: %(default)s)")
     add("--batch_size", type=int, default=2, metavar="N", help="clips, for model and train (default: %(default)s)")
     add("--rounds", type=int, default=5, metavar="N", help="timed runs of each side (default: %(default)s)")
     add("--threads", type=int, default=2, metavar="N", help="threads, for model and train (default: %(default)s)")

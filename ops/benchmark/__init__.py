@@ -1,4 +1,4 @@
-"""Measurements of this project against a plain restatement."""
+"""Measurements of this project against a plain implementation of the same network and loader."""
 
 import lazy_loader
 

@@ -21,7 +21,7 @@ from ops.video import VideoError, open_video
 
 @dataclass(frozen=True)
 class Oracles:
-    """The plain restatements that this project is measured against."""
+    """The plain implementations that this project is measured against."""
 
     network: NetworkOracle
     loader: LoaderOracle

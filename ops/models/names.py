@@ -15,7 +15,6 @@ ARCHS: dict[str, tuple[str, tuple[int, int, int, int]]] = {
     "resnet152": ("bottleneck", (3, 8, 36, 3)),
 }
 
-
 # The networks and their motion modules, in the order in which they stand.
 NETWORKS: dict[str, tuple[str, ...]] = {
     "msn": ("stpme", "dsme", "shift"),
@@ -23,13 +22,8 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "tsm": ("shift",),
     "tsn": (),
 }
-
-
 MOTION_MODULES = NETWORKS["msn"]
-
-
 FRAMES_PER_SEGMENT = {"msn": 5, "tdn": 5, "tsm": 1, "tsn": 1}
-
 
 CONSENSUS_TYPES = ("avg", "identity")
 

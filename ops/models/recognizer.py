@@ -11,11 +11,7 @@ from ops.models.resnet import ResNet
 from ops.runtime import InputError
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
-
-
 IMAGE_STD = (0.229, 0.224, 0.225)
-
-
 MIN_SIZE = 32
 
 

@@ -17,6 +17,7 @@ from ops.runtime.errors import InputError
 from ops.runtime.worker_pool import Failure
 
 SHOWN = 10  # lines of a long list that are printed
+SPELLING = 0.75  # share of the letters, in order, that a word has in common with what it is taken for
 QUIET_INTERVAL = 30.0  # seconds between progress lines where there is no terminal
 
 
@@ -68,9 +69,17 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'folders'?`` where one of the known words is like ``word``, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """``; did you mean 'folders'?`` where a known word begins with ``word`` or is spelled alike, else nothing."""
+    names = {plain_name(name): name for name in known}
+    word = plain_name(word)
+    begun = [name for name in names if len(word) > 2 and name.startswith(word)]
+    close = difflib.get_close_matches(word, names, n=1, cutoff=SPELLING) or sorted(begun, key=len)
+    return f"; did you mean {names[close[0]]!r}?" if close else ""
+
+
+def plain_name(option: str) -> str:
+    """``batchsize`` for ``--batch-size``."""
+    return option.replace("-", "").replace("_", "").lower()
 
 
 def number_type(kind: Callable[[str], Any], low: float, high: float = math.inf) -> Callable[[str], Any]:

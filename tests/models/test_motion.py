@@ -1,4 +1,4 @@
-"""STP-ME, DS-ME and the temporal shift against plain restatements of their definitions, forward and gradients."""
+"""STP-ME, DS-ME and the temporal shift against plain implementations of their definitions, forward and gradients."""
 
 import pytest
 import torch

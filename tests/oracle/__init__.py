@@ -1,1 +1,1 @@
-"""Plain restatements to test against; nothing here imports ops."""
+"""Plain implementations to test against; nothing here imports ops."""

@@ -121,8 +121,8 @@ class TestVideos:
         assert text[0] == "yes" and "a video that PyAV opens" in text[1]
         sound = found.pop(("6", "unreadable"))
         assert sound[0] == "yes"
-        turned = found.pop(("10", "turned"))
-        assert turned[0] == "no"
+        rotated = found.pop(("10", "rotated"))
+        assert rotated[0] == "no"
         assert found == {
             ("3", "missing"): ("yes", "nothing there"),
             ("1", "same content"): ("no", "the same bytes as line 9"),

@@ -11,6 +11,7 @@ def parser() -> OneLineParser:
     made.add_argument("--batch-size", type=int)
     made.add_argument("--num_clips", type=int, nargs="+")
     made.add_argument("--storage", choices=("frames", "videos"))
+    made.add_argument("--consensus_type")
     command = made.add_subparsers(dest="command").add_parser("folders")
     command.add_argument("--val_fraction", type=float)
     return made
@@ -39,6 +40,8 @@ class TestOneLineParser:
             (["--batchsize=3"], "unrecognized arguments: --batchsize=3; did you mean '--batch-size'?"),
             (["folders", "--valfraction=1"], "unrecognized arguments: .*; did you mean '--val_fraction'?"),
             (["--batch=3"], "unrecognized arguments: --batch=3; did you mean '--batch-size'?"),
+            (["--consensus_tpye=avg"], "unrecognized arguments: .*; did you mean '--consensus_type'?"),
+            (["--nonsense"], r"unrecognized arguments: --nonsense \(see script.py --help\)$"),
             (["--zzz"], r"unrecognized arguments: --zzz \(see script.py --help\)$"),
         ],
     )

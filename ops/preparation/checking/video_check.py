@@ -34,8 +34,8 @@ def inspect_video(path: Path, decoder: str, threads: int, verify: bool = False) 
         if difference:
             problems.append(Problem("other frames", difference))
     if not problems and is_turned(path):
-        detail = "turned by its metadata, which decoders treat differently; resize_videos.py writes it upright"
-        problems.append(Problem("turned", detail, unusable=False))
+        detail = "rotated by its metadata, which some programs ignore; resize_videos.py writes it upright"
+        problems.append(Problem("rotated", detail, unusable=False))
     return Facts(count, size, tuple(problems))
 
 
