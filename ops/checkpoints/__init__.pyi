@@ -12,5 +12,6 @@ from .file import write_checkpoint as write_checkpoint
 from .published.key_table import Conversion as Conversion
 from .published.recognition import convert_reference as convert_reference
 from .published.recognition import is_reference as is_reference
+from .version import VERSION as VERSION
 from .weights_of import WeightsOf as WeightsOf
 from .weights_of import weights_of as weights_of

@@ -30,6 +30,12 @@ class Description:
         dense_sample: whether clips were 64 consecutive frames.
         dataset: name of the data set.
         class_names: in label order; empty where they were not known.
+        mirror_pairs: labels that a horizontal flip exchanges; None where the file does not say.
+        frames_per_segment: F.
+        mean, std: of normalisation, of red, green and blue in 0 to 1.
+        accuracy: of these weights in validation: ``epoch``, ``top1``, ``top5``, ``measured`` (views and data, in words)
+            and ``measurement`` (the same, by name).
+        version: of the project that wrote the file.
         from_name: which of these are of the file's name alone.
     """
 
@@ -44,10 +50,16 @@ class Description:
     dense_sample: bool | None = None
     dataset: str | None = None
     class_names: tuple[str, ...] = ()
+    mirror_pairs: tuple[tuple[int, int], ...] | None = None
+    frames_per_segment: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    accuracy: Mapping[str, Any] | None = None
+    version: str | None = None
     from_name: tuple[str, ...] = ()
 
 
-# Where settings are saved, and of which kind each is.
+# Where a checkpoint that has no ``about`` saves settings, and of which kind each is.
 _SAVED: dict[str, tuple[tuple[str, ...], type]] = {
     "network": (("model", "network"), str),
     "num_segments": (("model", "num_segments"), int),
@@ -57,6 +69,12 @@ _SAVED: dict[str, tuple[tuple[str, ...], type]] = {
     "dense_sample": (("dense_sample",), bool),
     "dataset": (("dataset", "name"), str),
     "class_names": (("dataset", "class_names"), list),
+    "mirror_pairs": ((), list),
+    "frames_per_segment": ((), int),
+    "mean": ((), list),
+    "std": ((), list),
+    "accuracy": ((), dict),
+    "version": ((), str),
 }
 
 
@@ -75,15 +93,21 @@ def describe(content: Mapping[str, Any], path: Path) -> Description:
         values["network"] = "msn"  # of a time when there was no other
     values |= named | saved
     values["class_names"] = tuple(map(str, values.get("class_names", ())))
+    for key in values.keys() & {"mirror_pairs", "mean", "std"}:
+        values[key] = tuple(tuple(value) if isinstance(value, list) else value for value in values[key])
     return Description(**values, from_name=tuple(named))
 
 
 def _saved(content: Mapping[str, Any], key: str, path: Path) -> Any:
-    """A setting that main.py saved, if it did."""
+    """What main.py saved under a key of ``about``, or in an older file's settings, if it did."""
     place, kind = _SAVED[key]
-    value: Any = content.get("config")
-    for part in place:
-        value = value.get(part) if isinstance(value, Mapping) else None
+    about = content.get("about")
+    if isinstance(about, Mapping):
+        place, value = ("about", key), about.get(key)
+    else:
+        value = content.get("config") if place else None
+        for part in place:
+            value = value.get(part) if isinstance(value, Mapping) else None
     if kind is float and type(value) is int:
         value = float(value)
     if value is not None and (type(value) is not kind or (isinstance(value, int) and kind is int and value < 1)):

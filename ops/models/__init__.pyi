@@ -5,5 +5,7 @@ from .names import CONSENSUS_TYPES as CONSENSUS_TYPES
 from .names import FRAMES_PER_SEGMENT as FRAMES_PER_SEGMENT
 from .names import MOTION_MODULES as MOTION_MODULES
 from .names import published_motion_weight as published_motion_weight
+from .recognizer import IMAGE_MEAN as IMAGE_MEAN
+from .recognizer import IMAGE_STD as IMAGE_STD
 from .recognizer import Recognizer as Recognizer
 from .recognizer import use_channels_last as use_channels_last

@@ -12,6 +12,7 @@ from ops.training.epoch import train_one_epoch
 from ops.training.lr_scheduler import LRSchedule
 from ops.training.nonfinite import FiniteUpdates
 from ops.training.reporting.report import Report
+from ops.training.saving.about import accuracy_of
 from ops.training.saving.checkpoint_contents import Position
 from ops.training.saving.checkpoint_names import LAST, epoch_name
 from ops.training.validation import Validator
@@ -52,6 +53,8 @@ def fit(
                 results = validator.run(Checkpoint(epoch_name(epoch), epoch), stop)
                 report.validation(epoch, results)
                 position.note_validation(epoch, results["top1"])
+                assert validator.measurement is not None
+                position.accuracy = accuracy_of(epoch, results, validator.measurement)
             position.epoch, position.step = epoch, 0
             log.info("saved %s in %s", ", ".join(save()), config.model_dir)
     except Stopped as signal:

@@ -38,6 +38,7 @@ class Validator:
         self.model = model
         self.device = device
         self.remarks = remarks
+        self.measurement: Measurement | None = None  # of the last run
         self.bad = bad_videos(config, config.dataset.val_list, source)
         videos = TestVideos(
             source,
@@ -83,10 +84,11 @@ class Validator:
             raise InputError(
                 f"{config.dataset.val_list}: expected a finite loss of {checkpoint.file}, got {results['loss']}"
             )
+        self.measurement = self._measurement(checkpoint, int(totals[3]))
         get_logger().info(
             "validation: loss %.4f, %s   [%s]",
             results["loss"], accuracies(results["top1"], results.get("top5")),
-            self._measurement(checkpoint, int(totals[3])).line(),
+            self.measurement.line(),
         )  # fmt: skip
         return results
 

@@ -63,7 +63,8 @@ class Suffixed:
 def state_of(path: Path) -> dict[str, object]:
     """Everything in a checkpoint but its settings, by flat names."""
     content = torch.load(path, weights_only=True)
-    return flat({name: content[name] for name in ("state_dict", "optimizer", "scaler", "position", "best_prec1")})
+    names = ("state_dict", "optimizer", "scaler", "position", "best_prec1", "about")
+    return flat({name: content[name] for name in names})
 
 
 def flat(value: object, name: str = "") -> dict[str, object]:

@@ -109,7 +109,7 @@ class TestOldCheckpoints:
         state.restore(saved, path, start.keeps_best)
         assert state.position == Position(1, 2, 14.285714285714286, 1, 3)
         now = state.content()
-        assert list(now) == list(old)
+        assert list(now) == [*old, "about"] and now.pop("about")["accuracy"] is None
         del now["config"], old["config"]
         old["optimizer"]["param_groups"][0]["params"] = now["optimizer"]["param_groups"][0]["params"]
         assert equal(now, {**old, "state_dict": type(now["state_dict"])(old["state_dict"])})
@@ -146,6 +146,12 @@ class TestPosition:
         for epoch, top1 in ((1, 40.0), (2, 40.0), (3, 41.0), (4, 12.0)):
             position.note_validation(epoch, top1)
         assert (position.best_top1, position.best_epoch) == (41.0, 3)
+
+    def test_an_accuracy_is_that_of_these_weights(self) -> None:
+        position = Position(2, 0, accuracy={"epoch": 2, "top1": 40.0})
+        assert position.accuracy_here == {"epoch": 2, "top1": 40.0} and "accuracy" not in position.to_dict()
+        for trained_on in (Position(2, 1, accuracy=position.accuracy), Position(3, 0, accuracy=position.accuracy)):
+            assert trained_on.accuracy_here is None
 
     def test_in_words(self) -> None:
         words = [progress(*place) for place in ((0, 0), (1, 0), (2, 1), (0, 12))]

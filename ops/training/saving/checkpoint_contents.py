@@ -8,6 +8,7 @@
     scaler         scale of the loss (--amp fp16)
     position       Position and SampleOrder below, in one dict
     config         settings, as in config.json
+    about          what the weights are of, and their accuracy: about.py
 
 No random state is among them: all randomness follows from the seed and the position.
 """
@@ -15,7 +16,7 @@ No random state is among them: all randomness follows from the seed and the posi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from ops.models import Recognizer
 from ops.runtime import InputError, get_logger, plural
 from ops.settings import TrainConfig, config_changes, config_dict
 from ops.training.optim import load_optimizer
+from ops.training.saving.about import about
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Position:
         best_top1: best validation so far, in percent; None before the first.
         best_epoch: epochs that were done then.
         left_out_steps: steps done that skipped their update, because something was not finite.
+        accuracy: the last validation, as about.py saves it.
     """
 
     epoch: int = 0
@@ -47,6 +50,7 @@ class Position:
     best_top1: float | None = None
     best_epoch: int | None = None
     left_out_steps: int = 0
+    accuracy: Mapping[str, Any] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return progress(self.epoch, self.step)
@@ -55,6 +59,15 @@ class Position:
         """Remember the validation after ``epoch`` epochs if it is the best so far."""
         if self.best_top1 is None or top1 > self.best_top1:
             self.best_top1, self.best_epoch = top1, epoch
+
+    @property
+    def accuracy_here(self) -> Mapping[str, Any] | None:
+        """The accuracy of the weights at this position: None where they have been trained since."""
+        is_here = self.accuracy is not None and (self.accuracy.get("epoch"), 0) == (self.epoch, self.step)
+        return self.accuracy if is_here else None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "accuracy"}
 
 
 def progress(epoch: int, step: int) -> str:
@@ -133,8 +146,9 @@ class RunState:
             "best_prec1": self.position.best_top1,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "position": {**asdict(self.position), **self.order._asdict()},
+            "position": {**self.position.to_dict(), **self.order._asdict()},
             "config": config_dict(self.config),
+            "about": about(self.config, self.model, self.position.accuracy_here),
         }
 
     def restore(self, content: Mapping[str, Any], path: Path, keeps_best: bool) -> None:
@@ -145,6 +159,8 @@ class RunState:
         """
         saved = saved_position(content, path)
         self.position.left_out_steps = saved.left_out_steps
+        said = content.get("about")
+        self.position.accuracy = said.get("accuracy") if isinstance(said, Mapping) else None
         if keeps_best:
             self.position.best_top1, self.position.best_epoch = saved.best_top1, saved.best_epoch
         try:

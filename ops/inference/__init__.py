@@ -1,0 +1,5 @@
+"""A checkpoint in, answers out: for videos, long videos and live streams."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

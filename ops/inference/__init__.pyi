@@ -1,0 +1,1 @@
+from .checkpoint_page import CheckpointPage as CheckpointPage
