@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/ and tests/, from any working directory
 
+from ops.models import NETWORKS
 from ops.runtime import OneLineParser, run_script
 
 ARCHS = ("resnet50", "resnet101", "resnet152")
@@ -24,6 +25,7 @@ def parser() -> OneLineParser:
     made = OneLineParser(description="Compare the speed of this project with that of a plain implementation.")
     add = made.add_argument
     add("what", choices=("model", "train", "loader", "test", "scores"), help="what to measure (required)")
+    add("--model", default="msn", choices=NETWORKS, help="network, for model and train (default: %(default)s)")
     add("--arch", default="resnet50", choices=ARCHS, help="backbone, for model and train (default: %(default)s)")
     add("--segments", type=int, default=8, metavar="T", help="segments per clip (default: %(default)s)")
     add("--input_size", type=int, default=224, metavar="PIXELS", help="frame width and height (default: %(default)s)")
@@ -33,13 +35,8 @@ def parser() -> OneLineParser:
     add("--device", default="cpu", choices=("cpu", "cuda"), help="where model and train run (default: %(default)s)")
     add("--amp", choices=("bf16", "fp16"), help="mixed precision on both sides, for model and train (default: off)")
     add("--compile", action="store_true", help="add a compiled side, for model and train (default: off)")
-    add(
-        "--videos",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="files that loader and test read (default: one that is made)",
-    )
+    add("--videos", type=Path, nargs="+", metavar="FILE",
+        help="files that loader and test read (default: one that is made)")  # fmt: skip
     add("--num_videos", type=int, default=20_000, metavar="N", help="videos, for scores (default: %(default)s)")
     add("--json", type=Path, metavar="FILE", help="also write the figures to this file (default: print only)")
     return made
@@ -49,9 +46,9 @@ def main() -> None:
     parsed = parser().parse_args()
     from ops.benchmark import BenchmarkOptions, Oracles, run_benchmark  # takes longer to import than to say --help
     from tests.oracle import naive_loader
-    from tests.oracle.msn_oracle import MSNOracle
+    from tests.oracle.networks import ORACLES
 
-    run_benchmark(BenchmarkOptions(**vars(parsed)), Oracles(MSNOracle, naive_loader))
+    run_benchmark(BenchmarkOptions(**vars(parsed)), Oracles(ORACLES[parsed.model], naive_loader))
 
 
 if __name__ == "__main__":

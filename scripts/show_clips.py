@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
+from ops.models import NETWORKS
 from ops.runtime import OneLineParser, number_type, run_script
 from ops.settings import add_source_arguments, resolve_sources
 
@@ -22,6 +23,7 @@ def parser() -> OneLineParser:
     add_source_arguments(made)
     one = number_type(int, 1)
     add = made.add_argument_group("clips, as in main.py and the test scripts").add_argument
+    add("--model", choices=NETWORKS, default="msn", help="network that sees the clips (default: %(default)s)")
     add("--num_segments", "--test_segments", type=number_type(int, 2), default=8, metavar="T",
         help="number of segments of a clip (default: %(default)s)")  # fmt: skip
     add("--input_size", type=number_type(int, 32), default=224, metavar="PIXELS",

@@ -169,7 +169,9 @@ def _load_views(source: VideoSource, segments: int, size: int, runs: list[tuple[
     """What the workers of some runs of the test script for three crops do, each for some clips."""
     transform = TestTransform(test_scale(size), test_scale(size), 3)
     for clips in runs:
-        video = TestVideos(source, (segments,), FrameSampler(FRAMES_PER_SEGMENT["msn"]), transform, clips, NUM_CLIPS)[0]
+        video = TestVideos(source, [(segments, FrameSampler(FRAMES_PER_SEGMENT["msn"]))], transform, clips, NUM_CLIPS)[
+            0
+        ]
         if not isinstance(video, TestVideo):
             raise InputError(str(video))
 

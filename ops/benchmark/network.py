@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ops.models import build_model, fuse_for_inference, use_channels_last
+from ops.models import FRAMES_PER_SEGMENT, build_model, fuse_for_inference, use_channels_last
 from ops.runtime import autocast
 
 NUM_CLASSES = 174
@@ -23,6 +23,7 @@ Sides = dict[str, Callable[[], Any]]
 class Settings(NamedTuple):
     """What both sides of a comparison compute."""
 
+    model: str
     arch: str
     segments: int
     input_size: int
@@ -31,9 +32,10 @@ class Settings(NamedTuple):
     amp: str | None
 
 
-def _clips(segments: int, size: int, batch: int, device: str) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn((batch, segments, 5, 3, size, size), generator=generator).to(device)
+def _clips(settings: Settings) -> Tensor:
+    size, generator = settings.input_size, torch.Generator().manual_seed(0)
+    shape = (settings.batch_size, settings.segments, FRAMES_PER_SEGMENT[settings.model], 3, size, size)
+    return torch.randn(shape, generator=generator).to(settings.device)
 
 
 def _finished(device: str) -> None:
@@ -47,9 +49,9 @@ def _precision(device: str, amp: str | None) -> AbstractContextManager:
 
 def model_sides(settings: Settings, compiled: bool, oracle: NetworkOracle) -> Sides:
     """A forward pass of the oracle, of this project's network, and of its folded form that the test scripts use."""
-    arch, segments, size, batch, device, amp = settings
+    model, arch, segments, *_, device, amp = settings
     torch.manual_seed(0)
-    plain = build_model(arch, NUM_CLASSES, segments).eval()
+    plain = build_model(arch, NUM_CLASSES, segments, model=model).eval()
     networks: dict[str, nn.Module] = {
         "oracle": oracle(arch, NUM_CLASSES, segments).eval(),
         "network": plain,
@@ -58,7 +60,7 @@ def model_sides(settings: Settings, compiled: bool, oracle: NetworkOracle) -> Si
     if compiled:
         networks["compiled"] = fuse_for_inference(plain)
         networks["compiled"].compile()
-    clips = _clips(segments, size, batch, device)
+    clips = _clips(settings)
 
     def side(network: nn.Module) -> Callable[[], None]:
         network.to(device)
@@ -74,20 +76,20 @@ def model_sides(settings: Settings, compiled: bool, oracle: NetworkOracle) -> Si
 
 
 def _train_side(name: str, settings: Settings, oracle: NetworkOracle) -> Callable[[], None]:
-    arch, segments, size, batch, device, amp = settings
+    model, arch, segments, _, batch, device, amp = settings
     torch.manual_seed(0)
     network: nn.Module
     if name == "oracle":
         network = oracle(arch, NUM_CLASSES, segments, dropout=0.5)
     else:
-        network = build_model(arch, NUM_CLASSES, segments)
+        network = build_model(arch, NUM_CLASSES, segments, model=model)
     if name in ("channels last", "compiled"):
         use_channels_last(network)
     network.to(device).train()
     if name == "compiled":
         network.compile()
     optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
-    clips = _clips(segments, size, batch, device)
+    clips = _clips(settings)
     labels = torch.arange(batch, device=device)
 
     def work() -> None:

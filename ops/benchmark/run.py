@@ -32,6 +32,7 @@ class BenchmarkOptions:
     """What is measured; benchmark.py --help says what each option is."""
 
     what: str
+    model: str
     arch: str
     segments: int
     input_size: int
@@ -93,11 +94,9 @@ def measure_network(options: BenchmarkOptions, oracle: NetworkOracle) -> tuple[l
     torch.set_num_threads(options.threads)
     what = "forward pass in evaluation mode" if options.what == "model" else "training step"
     size = f"{options.batch_size} x {options.segments} segments, {options.input_size} px"
-    settings = Settings(
-        options.arch, options.segments, options.input_size, options.batch_size, options.device, options.amp
-    )
+    settings = Settings(*(getattr(options, name) for name in Settings._fields))
     sides = (model_sides if options.what == "model" else train_sides)(settings, options.compile, oracle)
-    empty = Comparison(f"{what}, {options.arch}, {size}", "oracle", "seconds")
+    empty = Comparison(f"{what}, {options.model}, {options.arch}, {size}", "oracle", "seconds")
     comparison = alternate(empty, sides, options.rounds, time.perf_counter)
     sides.clear()  # their memory is what the next ones need
     torch.cuda.empty_cache()

@@ -74,8 +74,8 @@ class Clip(NamedTuple):
 class TestVideo(NamedTuple):
     """Every view of one video.
 
-    frames (U, 3, H, W) uint8: the distinct frames, resized, channels innermost in memory; places: for each number of
-    segments, (clips, T, F) indices into them; boxes: the crops.
+    frames (U, 3, H, W) uint8: the distinct frames, resized, channels innermost in memory; places: for each network,
+    (clips, T, F) indices into them; boxes: the crops.
     """
 
     frames: Tensor
@@ -153,8 +153,7 @@ class TestVideos(Dataset):
 
     Args:
         source: the videos.
-        segment_counts: T of each model that will see them.
-        sampler: which frames.
+        networks: T, and which frames, of each network that will see them.
         transform: which crops.
         clips: which clips of ``num_clips``.
         num_clips: K.
@@ -163,15 +162,13 @@ class TestVideos(Dataset):
     def __init__(
         self,
         source: VideoSource,
-        segment_counts: tuple[int, ...],
-        sampler: FrameSampler,
+        networks: Sequence[tuple[int, FrameSampler]],
         transform: TestTransform,
         clips: tuple[int, ...] = (0,),
         num_clips: int = 1,
     ) -> None:
         self.source = source
-        self.segment_counts = segment_counts
-        self.sampler = sampler
+        self.networks = networks
         self.transform = transform
         self.clips = clips
         self.num_clips = num_clips
@@ -184,7 +181,7 @@ class TestVideos(Dataset):
         self.watch.begin(index)
         try:
             reader = self.source.open(index)
-            indices = [self._indices(len(reader), t, index) for t in self.segment_counts]  # (clips, T, F) each
+            indices = [self._indices(len(reader), *network, index) for network in self.networks]  # (clips, T, F) each
             frames, places = read_frames(reader, np.concatenate([i.ravel() for i in indices]))
             pixels, boxes = self.transform(from_images(frames))
             split = np.split(places, np.cumsum([i.size for i in indices])[:-1])
@@ -196,5 +193,5 @@ class TestVideos(Dataset):
         finally:
             self.watch.end()
 
-    def _indices(self, num_frames: int, num_segments: int, index: int) -> np.ndarray:
-        return np.stack([self.sampler.test(num_frames, num_segments, index, c, self.num_clips) for c in self.clips])
+    def _indices(self, num_frames: int, num_segments: int, sampler: FrameSampler, index: int) -> np.ndarray:
+        return np.stack([sampler.test(num_frames, num_segments, index, c, self.num_clips) for c in self.clips])

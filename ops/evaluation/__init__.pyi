@@ -1,4 +1,5 @@
 from .checkpoint_options import DEFAULTS as DEFAULTS
+from .checkpoint_options import WITH_STEM as WITH_STEM
 from .checkpoint_options import Resolved as Resolved
 from .checkpoint_options import about_data as about_data
 from .checkpoint_options import resolve as resolve

@@ -21,7 +21,7 @@ MEASURING = {
 }
 # Where neither the command line nor the checkpoint says it. There is no right number of segments to test with.
 DEFAULTS = {"network": "msn", "arch": "resnet50", "input_size": 224, "dense_sample": False, "motion_window": None}
-_WITH_STEM = ("msn", "tdn")  # networks that add motion to appearance in the stem
+WITH_STEM = ("msn", "tdn")  # networks that add motion to appearance in the stem
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def resolve(
     values = {**defaults, **said, **given}
     if "num_segments" not in values:
         raise InputError(f"expected --test_segments T, as {file} does not say with how many segments it was trained")
-    if values["network"] in _WITH_STEM:
+    if values["network"] in WITH_STEM:
         rule = published_motion_weight(said.get("num_segments", values["num_segments"]))
         said.setdefault("motion_weight", rule)
         values.setdefault("motion_weight", rule)

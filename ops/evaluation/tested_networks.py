@@ -48,7 +48,12 @@ def load_networks(config: TestConfig, device: torch.device) -> tuple[TestConfig,
 
 def _given(config: TestConfig, model: TestModel) -> dict[str, Any]:
     """What the command line says of a network."""
-    said: dict[str, Any] = {"arch": model.arch, "num_segments": model.num_segments, "motion": config.motion}
+    said: dict[str, Any] = {
+        "network": model.network,
+        "arch": model.arch,
+        "num_segments": model.num_segments,
+        "motion": config.motion,
+    }
     said |= {"motion_window": config.motion_window, "motion_weight": config.motion_weight}
     said |= {name: getattr(config, name) for name in ("input_size", "dense_sample") if config.was_given(name)}
     return {name: value for name, value in said.items() if value is not None}

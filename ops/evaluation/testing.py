@@ -123,10 +123,16 @@ def _score_videos(
     device: torch.device,
 ) -> None:
     """Score this process's share of the videos that are not done yet."""
+    random = config.clip_sampling == "random"
     dataset = TestVideos(
         source,
-        tuple(model.design.num_segments for model in models),
-        FrameSampler(models[0].frames_per_segment, config.dense_sample, config.clip_sampling == "random", config.seed),
+        [
+            (
+                model.design.num_segments,
+                FrameSampler(model.design.frames_per_segment, config.dense_sample, random, config.seed),
+            )
+            for model in models
+        ],
         TestTransform(test_scale(config.input_size), _crop_size(config), config.num_crops),
         config.clips,
         config.num_clips,

@@ -4,6 +4,9 @@ from .names import ARCHS as ARCHS
 from .names import CONSENSUS_TYPES as CONSENSUS_TYPES
 from .names import FRAMES_PER_SEGMENT as FRAMES_PER_SEGMENT
 from .names import MOTION_MODULES as MOTION_MODULES
+from .names import NETWORKS as NETWORKS
+from .names import check_motion as check_motion
+from .names import choose_design as choose_design
 from .names import published_motion_weight as published_motion_weight
 from .recognizer import IMAGE_MEAN as IMAGE_MEAN
 from .recognizer import IMAGE_STD as IMAGE_STD

@@ -22,7 +22,8 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "tsm": ("shift",),
     "tsn": (),
 }
-MOTION_MODULES = NETWORKS["msn"]
+# Of all networks, in that order.
+MOTION_MODULES = ("stpme", "stdm", "dsme", "ltdm", "shift")
 FRAMES_PER_SEGMENT = {"msn": 5, "tdn": 5, "tsm": 1, "tsn": 1}
 
 CONSENSUS_TYPES = ("avg", "identity")
@@ -74,9 +75,7 @@ def choose_design(
         raise InputError(f"expected --num_segments of at least 2, got {num_segments}")
     modules = NETWORKS[network]
     chosen = modules if motion is None else tuple(motion)
-    if not set(chosen) <= set(modules):
-        some = f" or some of {','.join(modules)}" if modules else ""
-        raise InputError(f"expected --motion none{some} for --model {network}, got {','.join(chosen)!r}")
+    check_motion(network, chosen)
     if motion_window is not None and (motion_window < 2 or num_segments % motion_window):
         raise InputError(
             f"expected --motion_window of at least 2 that divides the {num_segments} segments, got {motion_window}"
@@ -95,6 +94,14 @@ def choose_design(
         num_segments if motion_window is None else motion_window,
         published_motion_weight(num_segments) if motion_weight is None else motion_weight,
     )
+
+
+def check_motion(network: str, motion: Sequence[str]) -> None:
+    """Raise InputError unless these motion modules are the network's."""
+    modules = NETWORKS[network]
+    if not set(motion) <= set(modules):
+        some = f" or some of {','.join(modules)}" if modules else ""
+        raise InputError(f"expected --motion none{some} for --model {network}, got {','.join(motion)!r}")
 
 
 def published_motion_weight(num_segments: int) -> float:

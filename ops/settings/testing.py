@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from ops.data import DatasetOptions, DatasetSpec, resolve_dataset, with_val_list
-from ops.models import ARCHS
+from ops.models import ARCHS, NETWORKS, check_motion
 from ops.runtime import CommaList, Settings, above, at_least, from_to, part, plural, require, setting
-from ops.settings.network import MotionModules
+from ops.settings.network import FRAMES_SEEN, SOME_MODULES, MotionModules
 from ops.settings.shared import (
     BrokenVideoSettings,
     CommandLine,
@@ -46,6 +46,7 @@ class TestModel:
     weights: Path
     num_segments: int | None
     coefficient: float = 1.0
+    network: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,10 @@ class TestedModels(Settings):
 
     group: ClassVar[str] = "networks (several, separated by commas, are tested as an ensemble)"
 
+    networks: tuple[str, ...] | None = setting(
+        "--model", default=None, unset=_SAYS, kind=CommaList(str), metavar="MODEL[,...]",
+        help=f"each network, or one for all: {', '.join(NETWORKS)}",
+    )  # fmt: skip
     archs: tuple[str, ...] | None = setting(
         "--archs", default=None, unset=_SAYS, kind=CommaList(str), metavar="ARCH[,...]", aliases=("--arch",),
         help=f"backbone of each network, or one for all: {', '.join(ARCHS)}",
@@ -97,7 +102,7 @@ class TestedModels(Settings):
     test_segments: tuple[int, ...] | None = setting(
         "--test_segments", default=None, unset=_SAYS, kind=CommaList(int), limit=at_least(2), metavar="T[,...]",
         aliases=("--num_segments",),
-        help="number of segments of a clip, of each network or one for all; a network sees 5 successive frames of each",
+        help=f"number of segments of a clip, of each network or one for all; {FRAMES_SEEN}",
     )  # fmt: skip
     coeff: tuple[float, ...] = setting(
         "--coeff", default=(1.0,), kind=CommaList(float), limit=above(0), metavar="C[,...]",
@@ -105,23 +110,26 @@ class TestedModels(Settings):
     )  # fmt: skip
     motion: tuple[str, ...] | None = setting(
         "--motion", default=None, unset=_SAYS, kind=MotionModules(), metavar="MODULES",
-        help="motion modules of the network, separated by commas: none, or some of stpme,dsme,shift",
+        help=f"motion modules of the networks, separated by commas: {SOME_MODULES}",
     )  # fmt: skip
     motion_window: int | None = setting(
         "--motion_window", default=None, unset=_SAYS, metavar="W",
-        help="number of consecutive segments that the DS-ME module takes as one clip",
+        help="number of consecutive segments that the DS-ME module of msn takes as one clip",
     )  # fmt: skip
     motion_weight: float | None = setting(
         "--motion_weight", default=None, unset=_SAYS, limit=from_to(0, 1), metavar="WEIGHT", optional=True,
-        help="weight of motion where the stem adds it to appearance, which has one minus this weight",
+        help="weight of motion where the stem of msn and tdn adds it to appearance, which has one minus this weight",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for arch in self.archs or ():
             require(arch in ARCHS, f"--archs to be one of {', '.join(ARCHS)}", repr(arch))
-        for option, values in (("--archs", self.archs), ("--test_segments", self.test_segments),
-                               ("--coeff", self.coeff)):  # fmt: skip
+        for network in self.networks or ():
+            require(network in NETWORKS, f"--model to be one of {', '.join(NETWORKS)}", repr(network))
+            check_motion(network, self.motion or ())
+        for option, values in (("--model", self.networks), ("--archs", self.archs),
+                               ("--test_segments", self.test_segments), ("--coeff", self.coeff)):  # fmt: skip
             count = 1 if values is None else len(values)
             require(count in (1, len(self.weights)), f"{len(self.weights)} values of {option}, one for each of "
                     f"--weights", count)  # fmt: skip
@@ -135,7 +143,7 @@ class TestedModels(Settings):
             values = values or (None,)
             return values * count if len(values) == 1 else values
 
-        columns = each(self.archs), self.weights, each(self.test_segments), each(self.coeff)
+        columns = each(self.archs), self.weights, each(self.test_segments), each(self.coeff), each(self.networks)
         return tuple(TestModel(*row) for row in zip(*columns, strict=True))
 
 

@@ -193,12 +193,15 @@ class TrainConfig(
         require(not self.evaluate or self.resume is not None, "--resume CHECKPOINT with --evaluate", "none")
         require(not self.tune_from or self.resume in (None, "auto"), "either --tune_from or --resume FILE", "both")
         self._check_dense(self.model.num_segments)
+        if self.named_checkpoint is None or self.was_given("model.network"):  # else the checkpoint says which network
+            self.model.check_fit()
 
     @property
     def run_name(self) -> str:
         """Folder of the run under root_log and root_model."""
         model = self.model
-        name = f"MSN_{self.dataset.name}_{self.modality}_{model.arch}_{model.consensus}_segment{model.num_segments}"
+        parts = (model.network.upper(), self.dataset.name, self.modality, model.arch, model.consensus)
+        name = f"{'_'.join(parts)}_segment{model.num_segments}"
         return f"{name}_{self.suffix}" if self.suffix else name
 
     @property

@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from ops.checkpoints import describe, read_checkpoint
-from ops.evaluation import DEFAULTS, Resolved, about_data, resolve
+from ops.evaluation import DEFAULTS, WITH_STEM, Resolved, about_data, resolve
 from ops.models import published_motion_weight
 from ops.runtime import distributed, get_logger
 from ops.settings import TrainConfig
 
-_OF_NETWORK = ("arch", "num_segments", "motion", "motion_window", "motion_weight")
+_OF_NETWORK = ("network", "arch", "num_segments", "motion", "motion_window", "motion_weight")
 _OF_VIEWS = ("input_size", "dense_sample")
 
 
 def with_named(config: TrainConfig) -> tuple[TrainConfig, tuple[str, ...]]:
-    """``with_checkpoint`` of the one that the command line names; the published fusion weight where it names none."""
+    """``with_checkpoint`` of the one that the command line names; the published motion weight where it names none."""
     path = config.named_checkpoint
     if path is None or (distributed.is_restart() and not path.exists()):  # --keep may have removed it meanwhile
-        weight = config.model.motion_weight
-        weight = published_motion_weight(config.model.num_segments) if weight is None else weight
-        return replace(config, model=replace(config.model, motion_weight=weight)), ()
+        model = config.model
+        if model.motion_weight is None and model.network in WITH_STEM:
+            model = replace(model, motion_weight=published_motion_weight(model.num_segments))
+        return replace(config, model=model), ()
     return with_checkpoint(config, path, read_checkpoint(path))
 
 

@@ -114,6 +114,7 @@ def build_network(config: TrainConfig, checkpoint: Path | None) -> Recognizer:
             config.dataset.num_classes,
             settings.num_segments,
             config.pretrain if wants_pretrained else "none",
+            model=settings.network,
             dropout=settings.dropout,
             consensus=settings.consensus,
             motion=settings.motion,

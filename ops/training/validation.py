@@ -42,8 +42,7 @@ class Validator:
         self.bad = bad_videos(config, config.dataset.val_list, source)
         videos = TestVideos(
             source,
-            (config.model.num_segments,),
-            FrameSampler(model.frames_per_segment, config.dense_sample),
+            [(config.model.num_segments, FrameSampler(model.frames_per_segment, config.dense_sample))],
             TestTransform(test_scale(config.input_size), config.input_size, 1),
         )
         rank, processes = distributed.rank(), distributed.world_size()

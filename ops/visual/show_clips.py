@@ -11,7 +11,7 @@ import numpy as np
 
 from ops.data import DatasetSpec, VideoSource, read_list
 from ops.models import FRAMES_PER_SEGMENT
-from ops.runtime import InputError, print_any_name, write_atomically
+from ops.runtime import InputError, plural, print_any_name, write_atomically
 from ops.video import choose_decoder
 from ops.visual.contact_sheet import Sheet
 from ops.visual.traced_clips import Clips, ClipSettings
@@ -63,8 +63,8 @@ def show_clips(spec: DatasetSpec, path: Path, decoder: str, settings: ClipSettin
     clips = Clips(spec, VideoSource(spec, records, decoder), settings)
     cards = [clips.card(video) for video in options.choose(len(records), settings.seed)]
     heading = (
-        f"{spec.name}, {path.name}: what the network sees, {settings.num_segments} segments of "
-        f"{FRAMES_PER_SEGMENT['msn']} frames, {settings.input_size} x {settings.input_size} pixels, "
+        f"{spec.name}, {path.name}: what {settings.model} sees, {settings.num_segments} segments of "
+        f"{plural(FRAMES_PER_SEGMENT[settings.model], 'frame')}, {settings.input_size} x {settings.input_size} pixels, "
         f"seed {settings.seed}"
     )
     image = Sheet(heading, cards, options.cell or min(settings.input_size, LARGEST_CELL)).image

@@ -104,6 +104,7 @@ def pictures(pixels: Tensor) -> np.ndarray:
 class ClipSettings:
     """How clips are made: the options of main.py and the test scripts, and the epoch."""
 
+    model: str
     num_segments: int
     input_size: int
     dense_sample: bool
@@ -144,7 +145,7 @@ class Clips:
     def training_view(self, video: int) -> tuple[int, np.ndarray, View]:
         """Length of the video, its first frame read (H, W, 3), and its training clip."""
         settings = self.settings
-        sampler = WatchedSampler(FRAMES_PER_SEGMENT["msn"], settings.dense_sample)
+        sampler = WatchedSampler(FRAMES_PER_SEGMENT[settings.model], settings.dense_sample)
         transform = WatchedTrainTransform(settings.input_size, self.spec.mirror_labels())
         clips = TrainClips(self.source, settings.num_segments, sampler, transform, settings.seed)
         clip = clips[SampleKey(settings.epoch - 1, video)]
@@ -160,12 +161,12 @@ class Clips:
     def test_views(self, video: int) -> list[View]:
         """Every crop of the clip that is validated and tested on."""
         settings = self.settings
-        sampler = WatchedSampler(FRAMES_PER_SEGMENT["msn"], settings.dense_sample)
+        sampler = WatchedSampler(FRAMES_PER_SEGMENT[settings.model], settings.dense_sample)
         scale = test_scale(settings.input_size)
         transform = WatchedTestTransform(
             scale, scale if settings.full_res else settings.input_size, settings.test_crops
         )
-        seen = TestVideos(self.source, (settings.num_segments,), sampler, transform)[video]
+        seen = TestVideos(self.source, [(settings.num_segments, sampler)], transform)[video]
         if isinstance(seen, BrokenVideo):
             raise InputError(seen.reason)
         frames = sampler.seen[0][1]

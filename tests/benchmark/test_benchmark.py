@@ -74,7 +74,7 @@ class TestNaiveLoader:
     @pytest.mark.parametrize("clip", [0, 2])
     def test_three_crops(self, video: Path, clip: int) -> None:
         source = VideoSource(_spec(video.parent, "videos"), [VideoRecord("v.mp4", None, 0)], "pyav")
-        ours = TestVideos(source, (3,), FrameSampler(5), TestTransform(SIDE, SIDE, 3), (clip,), 3)[0]
+        ours = TestVideos(source, [(3, FrameSampler(5))], TestTransform(SIDE, SIDE, 3), (clip,), 3)[0]
         assert not isinstance(ours, BrokenVideo)
         frames = naive_loader.video_frames(video, lambda n: naive_loader.test_offsets(n, 3, clip, 3))
         for crop, expected in enumerate(naive_loader.three_crops(frames, SIDE, SIDE)):

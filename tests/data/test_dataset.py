@@ -284,7 +284,7 @@ class TestTestVideos:
     def test_views_like_loading_each_alone(self, videos: VideoSource, num_crops: int, size: int) -> None:
         transform = TestTransform(36, size, num_crops)
         counts, chosen, clips = (8, 3), (0, 2, 9), 10
-        views = TestVideos(videos, counts, FrameSampler(5), transform, chosen, clips)
+        views = TestVideos(videos, [(t, FrameSampler(5)) for t in counts], transform, chosen, clips)
         for video, length in ((0, 60), (1, 3)):
             reader = open_video(videos.spec.root / f"v{length}.mp4", "pyav")
             frames = [reader.get_frames(np.array([i])) for i in range(length)]
@@ -305,7 +305,7 @@ class TestTestVideos:
                         assert torch.equal(frame, crop(pixels, boxes[box])[0])
 
     def test_validation_is_one_centre_view(self, folders: VideoSource) -> None:
-        views = TestVideos(folders, (4,), FrameSampler(5), TestTransform(36, SIZE, 1))
+        views = TestVideos(folders, [(4, FrameSampler(5))], TestTransform(36, SIZE, 1))
         for video, length in enumerate(LENGTHS):
             view = views[video].view(0, 0, 0)
             indices = naive_frames(length, 4, 0, 1)
@@ -331,7 +331,7 @@ class TestTestVideos:
             return reader
 
         monkeypatch.setattr(dataset_module, "open_video", counted_open)
-        item = TestVideos(videos, (8, 16), sampler, TestTransform(36, SIZE, 3), tuple(range(10)), 10)[0]
+        item = TestVideos(videos, [(8, sampler), (16, sampler)], TestTransform(36, SIZE, 3), tuple(range(10)), 10)[0]
         assert opened == [videos.spec.root / "v60.mp4"]
         assert len(read) == 1 and read[0] <= 60
         assert [p.shape for p in item.places] == [(10, 8, 5), (10, 16, 5)]
@@ -339,7 +339,7 @@ class TestTestVideos:
 
     def test_random_clips_depend_on_the_place_in_the_list(self, folders: VideoSource) -> None:
         sampler = FrameSampler(5, random_clips=True, seed=3)
-        views = TestVideos(folders, (4,), sampler, TestTransform(36, SIZE, 1), (0, 1), 2)
+        views = TestVideos(folders, [(4, sampler)], TestTransform(36, SIZE, 1), (0, 1), 2)
         item, again = views[7], views[7]
         assert np.array_equal(item.places[0], again.places[0])
         distinct = np.unique(np.concatenate([sampler.test(47, 4, 7, clip, 2).ravel() for clip in (0, 1)]))
@@ -349,7 +349,7 @@ class TestTestVideos:
     def test_broken_video_says_which_and_why(self, folders: VideoSource, videos: VideoSource) -> None:
         for source, name in ((folders, "missing"), (videos, "broken.mp4")):
             video = len(source.records) - 1
-            broken = TestVideos(source, (2,), FrameSampler(5), TestTransform(36, SIZE, 1))[video]
+            broken = TestVideos(source, [(2, FrameSampler(5))], TestTransform(36, SIZE, 1))[video]
             assert isinstance(broken, BrokenVideo)
             assert broken.video == video and name in broken.reason
 

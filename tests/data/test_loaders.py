@@ -172,7 +172,7 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> TestVideos:
         write_folder(root / str(i), 8)
     records = [VideoRecord(str(i), 8, i % 4) for i in range(7)]
     source = VideoSource(make_spec(root, "frames"), records, "pyav")
-    return TestVideos(source, (2,), FrameSampler(5), TransformOfTests(36, 32, 1))
+    return TestVideos(source, [(2, FrameSampler(5))], TransformOfTests(36, 32, 1))
 
 
 CPU = torch.device("cpu")

@@ -35,7 +35,7 @@ def loader_for(use: str, root: Path, workers: int) -> ClipLoader:
         clips = TrainClips(source, 2, FrameSampler(5), TrainTransform(64, source.spec.mirror_labels()), 0)
         keys = [[SampleKey(0, 4 * batch + i) for i in range(4)] for batch in range(BATCHES)]
         return train_loader(clips, keys, workers, CPU, 0)
-    views = TestVideos(source, (2,), FrameSampler(5), TestTransform(64, 64, 1))
+    views = TestVideos(source, [(2, FrameSampler(5))], TestTransform(64, 64, 1))
     if use == "testing":
         return loader_of_tests(views, ListBatchSampler(len(views), 4, 0, 1), workers, CPU, 0)
     return validation_loader(views, 4, workers, CPU, 0, 1, 0)

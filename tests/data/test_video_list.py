@@ -106,7 +106,7 @@ class TestWorkerMemory:
             sampler = TrainBatchSampler(len(source.records), 8, 1, 0, 1, seed=0)
             loader = train_loader(clips, sampler, 2, CPU, 0)
         else:
-            views = TestVideos(source, (2,), FrameSampler(1), TestTransform(36, 32, 1))
+            views = TestVideos(source, [(2, FrameSampler(1))], TestTransform(36, 32, 1))
             loader = validation_loader(views, 8, 2, CPU, 0, 1, 0)
             sampler = loader.batch_sampler
             sampler.starts = np.random.default_rng(0).permutation(sampler.starts)

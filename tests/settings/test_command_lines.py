@@ -80,7 +80,7 @@ class TestPublishedRecipes:
     ) -> None:
         config = parse_train(shlex.split(command))
         assert config.dataset.name == dataset
-        assert config.model == ModelConfig("resnet50", 8, ("stpme", "dsme", "shift"), None, 0.5, "avg")
+        assert config.model == ModelConfig("msn", "resnet50", 8, ("stpme", "dsme", "shift"), None, 0.5, "avg")
         assert (config.lr, config.lr_scheduler, config.lr_steps) == (lr, "step", steps)
         assert (config.epochs, config.weight_decay, config.clip_gradient) == (epochs, decay, 20)
         assert (config.batch_size, config.accumulate, config.workers, config.eval_freq) == (8, 1, 4, 1)
@@ -126,6 +126,12 @@ class TestTrainFlags:
             ("--consensus_type identity", "model.consensus", "identity"),
             ("--dropout 0.8", "model.dropout", 0.8),
             ("--do 0.8", "model.dropout", 0.8),
+            ("", "model.network", "msn"),
+            ("--model tdn", "model.network", "tdn"),
+            ("--model tdn", "model.motion", ("stdm", "ltdm", "shift")),
+            ("--model tsm", "model.motion", ("shift",)),
+            ("--model tsn", "model.motion", ()),
+            ("--model tdn --motion shift,ltdm", "model.motion", ("ltdm", "shift")),
             ("--motion none", "model.motion", ()),
             ("--motion shift,stpme", "model.motion", ("stpme", "shift")),
             ("--motion_window 4", "model.motion_window", 4),
@@ -256,6 +262,12 @@ class TestTestFlags:
                 "models",
                 (TestModel("resnet10", Path("a"), None), TestModel("resnet18", Path("b"), None)),
             ),
+            (
+                "--weights a,b --model tsm,tdn",
+                "models",
+                (TestModel(None, Path("a"), None, network="tsm"), TestModel(None, Path("b"), None, network="tdn")),
+            ),
+            ("--model tsm", "models", (TestModel(None, Path("a.pth"), None, network="tsm"),)),
             ("--motion shift", "motion", ("shift",)),
             ("--motion none", "motion", ()),
             ("", "motion", None),
@@ -308,7 +320,9 @@ class TestRefused:
         [
             "--arch resnet51", "--arch BNInception", "--num_segments 1", "--num_segments 0", "--num_segments x",
             "--consensus_type max", "--dropout 1", "--dropout -0.1", "--dropout 50%", "--motion flow",
-            "--motion stpme,flow", "--motion ''", "--loss_type mse", "--epochs 0", "--epochs 1.5", "-b 0", "-b x",
+            "--motion stpme,flow", "--model i3d", "--model tdn --motion stpme", "--model tsm --motion_window 4",
+            "--model tsn --motion_weight 0.5", "--motion ltdm", "--motion ''",
+            "--loss_type mse", "--epochs 0", "--epochs 1.5", "-b 0", "-b x",
             "--accumulate 0", "--lr 0", "--lr -1", "--lr nan", "--lr x", "--lr_scheduler linear", "--lr_steps",
             "--lr_steps a", "--lr_steps nan", "--lr_steps -1", "--lr_decay_rate nan", "--lr_decay_rate 0",
             "--momentum 1", "--momentum -0.1", "--wd -1", "--wd inf", "--gd 0", "--gd -1",
@@ -344,6 +358,7 @@ class TestRefused:
             "--test_crops 2", "--test_crops 10", "--clip_index 10", "--clip_index -1", "--clip_index x",
             "--clip_index ''", "--num_clips 0", "--num_clips 0 --clip_index all", "--clip_sampling odd",
             "--batch_size 0", "-j -1", "--input_size 20", "--max_num 0", "--amp fp8", "--motion flow",
+            "--model i3d", "--model tsm,tdn", "--model tdn --motion stpme",
             "--dense_sample --test_segments 65", "--no-such-flag",
         ],
     )  # fmt: skip

@@ -41,6 +41,7 @@ BEFORE = json.loads((Path(__file__).parent / "flags.json").read_text())
 # Defaults that were texts, split later, or that a field says in another way.
 SAME_DEFAULTS = {
     "archs": ("resnet50", None), "test_segments": ("8", None), "coeff": (None, [1.0]), "clip_index": ("0", [0]),
+    "model.motion": (["stpme", "dsme", "shift"], None),  # all, of whichever network
 }  # fmt: skip
 
 
@@ -73,7 +74,7 @@ class TestAsBefore:
             assert action.required == before["required"] and action.nargs == before["nargs"]
             assert plain(action.choices) == before["choices"]
             if before["dest"] != "local_rank":
-                was, now = SAME_DEFAULTS.get(before["dest"], (before["default"], before["default"]))
+                was, now = SAME_DEFAULTS.get(action.dest, (before["default"], before["default"]))
                 assert (before["default"], plain(action.default)) == (was, now)
 
     def test_no_flag_means_two_things(self, script: str) -> None:

@@ -25,7 +25,7 @@ class TestSaved:
     def test_keys_of_older_runs_are_there_with_their_values(self) -> None:
         now = saved(*LIKE_OLDER)
         assert {key: now[key] for key in OLDER} | {"model": OLDER["model"]} == OLDER
-        assert now["model"] == {**OLDER["model"], "motion_weight": None}  # the published rule's
+        assert now["model"] == {**OLDER["model"], "network": "msn", "motion_weight": None}  # the published rule's
         assert now.keys() - OLDER.keys() == {"read_from", "modality"}
 
     def test_files_of_options(self, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ops.models.build import build_model
-from ops.models.names import MOTION_MODULES
+from ops.models.names import NETWORKS
 from ops.runtime.errors import InputError
 from ops.settings.command_lines import parse_train
 from ops.settings.saved import config_dict
@@ -15,7 +15,7 @@ from ops.training.checkpoint_defaults import with_checkpoint, with_named
 from ops.training.run import build_network
 
 STATE = build_model("resnet10", 8, 4).state_dict()
-SAVED = {"motion": list(MOTION_MODULES), "motion_window": 2, "num_segments": 4}
+SAVED = {"motion": list(NETWORKS["msn"]), "motion_window": 2, "num_segments": 4}
 CONTENT = {"state_dict": STATE, "config": {"model": SAVED, "input_size": 64, "dense_sample": True}}
 
 
@@ -32,7 +32,7 @@ def settled(*options: str) -> tuple[Any, tuple[str, ...]]:
 def test_defaults(source: tuple[str, ...]) -> None:
     config, remarks = settled(*source, "x.pth.tar")
     model = config.model
-    assert (model.arch, model.num_segments, model.motion, model.motion_window) == ("resnet10", 4, MOTION_MODULES, 2)
+    assert (model.arch, model.num_segments, model.motion, model.motion_window) == ("resnet10", 4, NETWORKS["msn"], 2)
     assert (model.motion_weight, config.input_size, config.dense_sample, remarks) == (0.25, 64, True, ())
     assert "resnet10" in config.run_name and "segment4" in config.run_name
 

@@ -46,8 +46,8 @@ def test_every_option_is_a_setting() -> None:
 
 
 def settings_of(**changes: object) -> object:
-    values = {"num_segments": T, "input_size": PIXELS, "dense_sample": False, "seed": 0, "epoch": 1, "test_crops": 1,
-              "full_res": False}  # fmt: skip
+    values = {"model": "msn", "num_segments": T, "input_size": PIXELS, "dense_sample": False, "seed": 0, "epoch": 1,
+              "test_crops": 1, "full_res": False}  # fmt: skip
     return ClipSettings(**values | changes)
 
 
@@ -84,7 +84,7 @@ class TestCards:
     def test_test_views(self, folder: Path, crops: int, full_res: bool) -> None:
         _, source, clips = clips_of(folder, test_crops=crops, full_res=full_res)
         size = 36 if full_res else 32
-        seen = TestVideos(source, (T,), FrameSampler(5), TestTransform(36, size, crops))[2]
+        seen = TestVideos(source, [(T, FrameSampler(5))], TestTransform(36, size, crops))[2]
         views = clips.card(2).views[1:]
         assert len(views) == crops
         for number, view in enumerate(views):
