@@ -7,6 +7,12 @@ from typing import Any
 from ops.runtime import plural
 
 ALL_MOTION = "stpme,dsme,shift"
+# What is averaged over views, in words, by the names of --average.
+AVERAGED = {
+    "softmax": "averaged after the softmax",
+    "logits": "averaged as logits",
+    "relu": "averaged as max(logit, 0)",
+}
 _SEQUENCES = ("segments", "motion", "motion_windows", "coefficients", "remarks")
 
 
@@ -38,6 +44,7 @@ class Measurement:
         checkpoints: one a model.
         coefficients: factor of each model's scores.
         softmax: whether models were averaged as probabilities.
+        average: what is averaged over views, one of AVERAGED.
         amp: the type of mixed precision, if any.
         seed: of random clips; None where nothing is random.
         remarks: what was not as in training, in words.
@@ -58,6 +65,7 @@ class Measurement:
     checkpoints: tuple[Checkpoint, ...]
     coefficients: tuple[float, ...] = (1.0,)
     softmax: bool = False
+    average: str = "softmax"
     amp: str | None = None
     seed: int | None = None
     remarks: tuple[str, ...] = ()
@@ -75,7 +83,8 @@ class Measurement:
             (set(self.motion) != {ALL_MOTION}, f"motion {' + '.join(self.motion)}"),
             (self.motion_windows != self.segments, f"motion window {'+'.join(map(str, self.motion_windows))}"),
             (set(self.coefficients) != {1.0}, f"factors {', '.join(f'{c:g}' for c in self.coefficients)}"),
-            (self.softmax and len(self.segments) > 1, "averaged after the softmax"),
+            (self.softmax and len(self.segments) > 1, "networks averaged after the softmax"),
+            (self.crops * self.clips > 1 or self.average != "softmax", f"views {AVERAGED[self.average]}"),
             (self.amp is not None, str(self.amp)),
             *((True, remark) for remark in self.remarks),
         ]
@@ -95,7 +104,7 @@ class Measurement:
         """The inverse of ``to_dict``, from parsed JSON; raises ValueError on anything else."""
         names = {f.name for f in fields(cls)}
         if isinstance(values, Mapping):
-            values = {"remarks": [], **values}  # older measurements have none
+            values = {"remarks": [], "average": "softmax", **values}  # older measurements have none
         if not isinstance(values, Mapping) or set(values) != names:
             raise ValueError(f"expected a measurement with {', '.join(sorted(names))}")
         try:
@@ -112,7 +121,7 @@ class Measurement:
             *(((c.epoch, int), (c.sha256, str)) for c in self.checkpoints), ((self.amp, str), (self.seed, int))
         )  # fmt: skip
         expected = [
-            *((text, str) for text in (self.dataset, self.video_list, self.sampling)),
+            *((text, str) for text in (self.dataset, self.video_list, self.sampling, self.average)),
             *((text, str) for text in (*self.motion, *self.remarks)),
             *((c.file, str) for c in self.checkpoints),
             *((value, kind) for pairs in optional for value, kind in pairs if value is not None),
@@ -124,6 +133,8 @@ class Measurement:
         for value, kind in expected:
             if type(value) is not kind:
                 raise ValueError(f"expected a measurement with {kind.__name__} in place of {ascii(value)[:200]}")
+        if self.average not in AVERAGED:
+            raise ValueError(f"expected a measurement with average {' or '.join(AVERAGED)}, got {self.average!r}")
 
 
 def motion_name(modules: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What averaged scores amount to: top-1, top-5, accuracy per class and confusion matrix, and how they were measured."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, recall_score
 
 from ops.data import read_class_names
-from ops.evaluation.measurement import accuracies, has_top5
-from ops.evaluation.score_averaging import Ensemble, average_views, check_agreement, top_accuracies
+from ops.evaluation.measurement import AVERAGED, accuracies, has_top5
+from ops.evaluation.score_averaging import Ensemble, average_views, check_agreement, check_same_rule, top_accuracies
 from ops.runtime import InputError, plural, write_atomically
 from ops.settings import ResultsConfig
 
@@ -24,6 +24,7 @@ class Results:
         per_class: (K,) accuracies in percent, NaN for classes without videos.
         confusion: (K, K) numbers of videos, by true and by predicted class.
         protocol: how it was measured.
+        average: what was averaged over views and folders, one of AVERAGED.
         class_names: as they came with the scores; empty where they did not.
     """
 
@@ -33,6 +34,7 @@ class Results:
     per_class: np.ndarray
     confusion: np.ndarray
     protocol: str
+    average: str = "softmax"
     class_names: tuple[str, ...] = ()
 
     @property
@@ -46,14 +48,15 @@ def compute_results(config: ResultsConfig) -> Results:
     Raises:
         InputError: a view is missing, unreadable, or disagrees with the others.
     """
-    parts = [average_views(folder, config.num_clips, config.num_crops) for folder in config.folders]
+    parts = [average_views(folder, config.num_clips, config.num_crops, config.average) for folder in config.folders]
     for part in parts[1:]:
         check_agreement(parts[0].first, part.first, same_models=False)
-    probabilities = np.mean([part.probabilities for part in parts], axis=0)  # (N, classes)
+        check_same_rule(parts[0].rule, parts[0].first, part.rule, part.first)
+    averaged = np.mean([part.averaged for part in parts], axis=0)  # (N, classes)
     labels = parts[0].labels
-    top1, top5 = top_accuracies(probabilities, labels)
-    predicted = probabilities.argmax(axis=1)
-    classes = np.arange(probabilities.shape[1])
+    top1, top5 = top_accuracies(averaged, labels)
+    predicted = averaged.argmax(axis=1)
+    classes = np.arange(averaged.shape[1])
     per_class = 100 * recall_score(labels, predicted, labels=classes, average=None, zero_division=np.nan)
     return Results(
         top1=top1,
@@ -62,6 +65,7 @@ def compute_results(config: ResultsConfig) -> Results:
         per_class=per_class,
         confusion=confusion_matrix(labels, predicted, labels=classes),
         protocol=_protocol(config, parts),
+        average=parts[0].rule,
         class_names=next((part.first.class_names for part in parts if part.first.class_names), ()),
     )
 
@@ -74,12 +78,15 @@ def _protocol(config: ResultsConfig, parts: list[Ensemble]) -> str:
         measured = part.first.measurement
         if measured is None:
             number = plural(len(part.labels), "video")
-            lines.append(f"{used}, {number}; frames, size, data set and checkpoint are not recorded in {folder}")
-        elif (measured.crops, measured.clips) != (config.num_crops, config.num_clips):
-            lines.append(f"{measured.line()}, of which only {used} are averaged")
-        else:
-            lines.append(measured.line())
-    return " + ".join(lines)
+            views = f"views {AVERAGED[part.rule]}"
+            missing = f"frames, size, data set and checkpoint are not recorded in {folder}"
+            lines.append(f"{used}, {number}, {views}; {missing}")
+            continue
+        line = replace(measured, average=part.rule).line()
+        if (measured.crops, measured.clips) != (config.num_crops, config.num_clips):
+            line += f", of which only {used} are averaged"
+        lines.append(line)
+    return " + ".join(lines) + (f"; folders {AVERAGED[parts[0].rule]}" if len(parts) > 1 else "")
 
 
 def load_class_names(config: ResultsConfig, results: Results) -> tuple[str, ...]:
@@ -116,6 +123,7 @@ def write_results(results: Results, names: tuple[str, ...], folders: tuple[Path,
         "top1": results.top1,
         "top5": results.top5,
         "mean_class_accuracy": results.mean_class,
+        "average": results.average,
         "protocol": results.protocol,
         "per_class": {n: None if np.isnan(a) else a for n, a in zip(names, results.per_class.tolist(), strict=True)},
     }

@@ -1,5 +1,10 @@
-"""Views of a test: whether they belong together, and their average."""
+"""Views of a test: whether they belong together, and their average.
 
+Three rules of averaging were used for published accuracies: TDN and MSN average softmax(logits), TSM and TSN the logits
+themselves; the figures of TDN and MSN for 8 and 16 segments together are sums of max(logit, 0) over two folders.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +31,23 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     np.exp(shifted, out=shifted)
     shifted /= shifted.sum(axis=1, keepdims=True)
     return shifted
+
+
+def _logits(scores: np.ndarray) -> np.ndarray:
+    return scores.astype(np.float64)
+
+
+def _relu(scores: np.ndarray) -> np.ndarray:
+    return np.maximum(scores, 0, dtype=np.float64)
+
+
+# What is averaged of the logits (N, classes) of a view, by the names of --average.
+RULES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"softmax": softmax, "logits": _logits, "relu": _relu}
+
+
+def as_probabilities(averaged: np.ndarray, rule: str) -> np.ndarray:
+    """Averaged scores (N, classes) as probabilities, with the same order of classes."""
+    return averaged if rule == "softmax" else softmax(averaged)
 
 
 def check_agreement(first: View, other: View, same_models: bool) -> None:
@@ -57,8 +79,33 @@ def check_agreement(first: View, other: View, same_models: bool) -> None:
     if same_models and first.measurement is not None and other.measurement is not None:
         expected, got = first.measurement.to_dict(), other.measurement.to_dict()
         for key in expected:
-            if expected[key] != got[key]:
+            if key != "average" and expected[key] != got[key]:
                 refuse(key, expected[key], got[key])
+
+
+def check_same_rule(rule: str, first: View, other_rule: str, other: View) -> None:
+    """Raise if two views that are to be averaged were recorded with different rules."""
+    if other_rule != rule:
+        raise InputError(
+            f"{other.path}: expected a test with --average {rule} as in {first.path}, got --average {other_rule}; "
+            f"choose one for both with --average"
+        )
+
+
+def _check_are_logits(view: View, rule: str) -> None:
+    """Raise if a view holds what the rule is not meant for: probabilities, or their logarithms."""
+    if view.scores.min() >= 0 and np.allclose(view.scores.sum(axis=1, dtype=np.float64), 1, atol=1e-3):
+        raise InputError(
+            f"{view.path}: expected scores before the softmax (logits), got probabilities: those of each video sum to 1"
+        )
+    logarithms = view.measurement is not None and view.measurement.softmax
+    if view.scores.max() <= 0:
+        logarithms |= np.allclose(np.exp(_logits(view.scores)).sum(axis=1), 1, atol=1e-3)
+    if rule != "softmax" and logarithms:
+        raise InputError(
+            f"{view.path}: expected scores before the softmax (logits) for --average {rule}, got logarithms of "
+            f"probabilities, as --softmax writes them; use --average softmax"
+        )
 
 
 def _only_in(view: View, other: View) -> str:
@@ -72,18 +119,24 @@ def _only_in(view: View, other: View) -> str:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Averaged views: probabilities (N, classes) in double precision, labels (N,), and the first view."""
+    """Averaged views: scores (N, classes) in double precision, labels (N,), the first view, and the rule."""
 
-    probabilities: np.ndarray
+    averaged: np.ndarray
     labels: np.ndarray
     first: View
+    rule: str
 
 
-def average_views(folder: Path, num_clips: int, num_crops: int) -> Ensemble:
-    """Sum over clips and crops of softmax(logits), divided by their number; one view in memory at a time.
+def average_views(folder: Path, num_clips: int, num_crops: int, rule: str | None = None) -> Ensemble:
+    """Sum over clips and crops of softmax(logits), or what the rule says, divided by their number.
+
+    One view is in memory at a time.
+
+    Args:
+        rule: one of RULES; None: the one that was recorded with the scores, or softmax.
 
     Raises:
-        InputError: a view is missing, unreadable or disagrees with the first.
+        InputError: a view is missing, unreadable, no logits, or disagrees with the first.
     """
     paths = [view_path(folder, clip, crop) for clip in range(num_clips) for crop in range(num_crops)]
     missing = [p for p in paths if not p.is_file()]
@@ -93,9 +146,17 @@ def average_views(folder: Path, num_clips: int, num_crops: int) -> Ensemble:
             f"({len(missing)} of {len(paths)} are missing)"
         )
     first = read_view(paths[0])
-    total = softmax(first.scores)
-    for path in paths[1:]:
-        view = read_view(path)
+    rule_of_all = rule or recorded_rule(first) or "softmax"
+    total = np.zeros(first.scores.shape)
+    for number, path in enumerate(paths):
+        view = read_view(path) if number else first
         check_agreement(first, view, same_models=True)
-        total += softmax(view.scores)
-    return Ensemble(total / len(paths), first.labels, first)
+        check_same_rule(rule_of_all, first, rule or recorded_rule(view) or rule_of_all, view)
+        _check_are_logits(view, rule_of_all)
+        total += RULES[rule_of_all](view.scores)
+    return Ensemble(total / len(paths), first.labels, first, rule_of_all)
+
+
+def recorded_rule(view: View) -> str | None:
+    """The rule that a view's test was told to average by, if that is recorded."""
+    return None if view.measurement is None else view.measurement.average

@@ -29,7 +29,7 @@ from ops.data import (
 )
 from ops.evaluation.measurement import Measurement, motion_name
 from ops.evaluation.metrics import RunningMean
-from ops.evaluation.score_averaging import softmax
+from ops.evaluation.score_averaging import RULES
 from ops.evaluation.score_files.score_journal import ScoreJournal
 from ops.evaluation.score_files.score_output import ScoreOutput
 from ops.evaluation.tested_networks import Tested, load_networks
@@ -107,6 +107,7 @@ def _measurement(config: TestConfig, num_videos: int, tested: Sequence[Tested]) 
         checkpoints=tuple(each.checkpoint for each in tested),
         coefficients=tuple(m.coefficient for m in config.models),
         softmax=config.softmax,
+        average=config.average,
         amp=config.amp,
         seed=config.seed if sampling == "random" else None,
         remarks=tuple(f"{each.checkpoint.file}: {remark}" for each in tested for remark in each.remarks),
@@ -155,7 +156,7 @@ def _score_videos(
                 if not np.isfinite(video_scores).all():
                     raise InputError(f"{source.records[video.video].path}: expected finite scores, got NaN or infinity")
                 journal.append(video.video, video_scores)
-                top1.add(100 * float(softmax(video_scores).sum(axis=0).argmax() == video.label))
+                top1.add(100 * float(RULES[config.average](video_scores).sum(axis=0).argmax() == video.label))
             bar.set_postfix_str(f"top-1 {top1.mean:.2f} %", refresh=False)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.runtime import at_least, plural, require, setting
-from ops.settings.shared import CommandLine
+from ops.settings.shared import AVERAGES, AVERAGES_IN_WORDS, CommandLine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +21,13 @@ class ResultsConfig(CommandLine):
     num_crops: int = setting(
         "--test_crops", default=1, limit=at_least(1), metavar="C", help="number of crops of each clip to average"
     )
+    average: str | None = setting(
+        "--average", default=None, unset="as the test script was told, or softmax", choices=AVERAGES,
+        help=f"what is averaged over clips, crops and folders: {AVERAGES_IN_WORDS}",
+    )  # fmt: skip
     multi_segments: bool = setting(
         "--multi_segments", default=False,
-        help="also average the scores in --output_dir1 (after the softmax), such as those of 8 and of 16 segments",
+        help="also average the scores in --output_dir1, such as those of 8 and of 16 segments",
     )  # fmt: skip
     output_dir1: Path | None = setting(
         "--output_dir1", default=None, unset="none", metavar="DIR", help="second folder of scores, for --multi_segments"

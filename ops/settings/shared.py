@@ -9,6 +9,11 @@ from ops.video import DECODERS
 
 AMP_TYPES = ("bf16", "fp16")
 ON_BAD_VIDEO = ("error", "skip")
+AVERAGES = ("softmax", "logits", "relu")  # how the scores of views are averaged (ops/evaluation/score_averaging.py)
+AVERAGES_IN_WORDS = (
+    "softmax, the probabilities (MSN, TDN), logits, the scores themselves (TSM, TSN), or relu, the scores above 0 (the "
+    "published 8 + 16 segments of TDN and MSN)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ from ops.models import ARCHS, NETWORKS, check_motion
 from ops.runtime import CommaList, Settings, above, at_least, from_to, part, plural, require, setting
 from ops.settings.network import FRAMES_SEEN, SOME_MODULES, MotionModules
 from ops.settings.shared import (
+    AVERAGES,
+    AVERAGES_IN_WORDS,
     BrokenVideoSettings,
     CommandLine,
     DecoderSettings,
@@ -201,6 +203,10 @@ class ScoreSettings(Settings):
         "--softmax", default=False,
         help="average the networks' probabilities instead of their scores; the logarithms of the mean are saved",
     )  # fmt: skip
+    average: str = setting(
+        "--average", default="softmax", choices=AVERAGES,
+        help=f"what is averaged over clips and crops, here and later by pkl_to_results.py: {AVERAGES_IN_WORDS}",
+    )  # fmt: skip
     csv_file: Path | None = setting(
         "--csv_file", default=None, unset="none", metavar="FILE",
         help="write the predictions to this file too: video, label, the five classes with the highest scores",
@@ -208,6 +214,11 @@ class ScoreSettings(Settings):
     max_num: int | None = setting(
         "--max_num", default=None, unset="all", limit=at_least(1), metavar="N", help="test only the first N videos"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(not self.softmax or self.average == "softmax", "--average softmax with --softmax, which leaves no "
+                "scores to average", self.average)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

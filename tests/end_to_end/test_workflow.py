@@ -238,8 +238,8 @@ class TestTestScripts:
             assert probabilities == pytest.approx(exact[ranked], abs=1e-6)
 
     def test_three_crops_one_run_or_clip_by_clip(self, trained_folder):
-        every = (*SMALL_TEST, "--full_res", "--num_clips", "2")
-        succeeded(
+        every = (*SMALL_TEST, "--full_res", "--num_clips", "2", "--average", "logits")
+        reported = succeeded(
             run_script("test_models_three_crops.py", *every, "--clip_index", "all", "--output_dir", "all",
                        cwd=trained_folder)
         )  # fmt: skip
@@ -258,6 +258,11 @@ class TestTestScripts:
                        cwd=trained_folder)
         )  # fmt: skip
         assert "2 frames x 3 crops x 2 clips, 36 x 36 px from short side 36" in results
+        views = [scores_of(trained_folder / "all" / f"{clip}_crop{crop}.pkl") for clip in "01" for crop in range(3)]
+        labels = [int(x.split()[1]) for x in (trained_folder / "data/motion/val_videos.txt").read_text().splitlines()]
+        top1 = f"top-1 {100 * np.mean(np.mean(views, axis=0).argmax(axis=1) == labels):.2f} %"
+        for output in (reported.splitlines()[-2], results):  # the rule is recorded with the scores
+            assert top1 in output and "views averaged as logits" in output
 
     def test_two_models_are_a_weighted_sum_over_their_number(self, trained_folder):
         first, second = f"checkpoint/{RUN}/1_epoch_ckpt.pth.tar", f"checkpoint/{RUN}/2_epoch_ckpt.pth.tar"

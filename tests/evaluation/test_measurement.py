@@ -32,7 +32,7 @@ class TestMeasurement:
             MEASURED,
             replace(MEASURED, segments=(8, 16), checkpoints=(Checkpoint("a", None), Checkpoint("b", 3, "ff"))),
             replace(MEASURED, motion=("none",), scored_videos=3, sampling="dense random", seed=3, amp="fp16"),
-            replace(MEASURED, coefficients=(0.5, 2.0), softmax=True, motion_windows=(4, 8)),
+            replace(MEASURED, coefficients=(0.5, 2.0), softmax=True, motion_windows=(4, 8), average="relu"),
         ],
     )
     def test_round_trip_through_json(self, measured: Measurement) -> None:
@@ -43,12 +43,20 @@ class TestMeasurement:
         [None, [], "text", {}, {**MEASURED.to_dict(), "more": 1}, {**MEASURED.to_dict(), "checkpoints": [{"x": 1}]},
          {**MEASURED.to_dict(), "checkpoints": None}, {**MEASURED.to_dict(), "segments": 8},
          {k: v for k, v in MEASURED.to_dict().items() if k != "size"}, {**MEASURED.to_dict(), "coefficients": [1]},
-         {**MEASURED.to_dict(), "amp": 1}, {**MEASURED.to_dict(), "softmax": 0}],
-        ids=range(12),
+         {**MEASURED.to_dict(), "amp": 1}, {**MEASURED.to_dict(), "softmax": 0},
+         {**MEASURED.to_dict(), "average": "max"}, {**MEASURED.to_dict(), "average": 1}],
+        ids=range(14),
     )  # fmt: skip
     def test_anything_else_is_a_value_error(self, values: Any) -> None:
         with pytest.raises(ValueError, match="measurement"):
             Measurement.from_dict(values)
+
+    def test_older_ones_were_averaged_after_the_softmax(self) -> None:
+        older = {key: value for key, value in MEASURED.to_dict().items() if key not in ("average", "remarks")}
+        assert Measurement.from_dict(older) == MEASURED
+
+    def test_one_view_has_no_average(self) -> None:
+        assert "averaged" not in replace(MEASURED, crops=1, clips=1).line()
 
     def test_line_says_how_it_was_measured(self) -> None:
         line = MEASURED.line()
@@ -68,7 +76,10 @@ class TestMeasurement:
             ({"motion": ("stpme,dsme,shift", "stpme,shift")}, ", motion stpme,dsme,shift + stpme,shift"),
             ({"motion_windows": (4,)}, ", motion window 4"),
             ({"coefficients": (1.0, 0.5)}, ", factors 1, 0.5"),
-            ({"softmax": True, "segments": (8, 8)}, ", averaged after the softmax"),
+            ({"softmax": True, "segments": (8, 8)}, ", networks averaged after the softmax"),
+            ({"average": "logits"}, ", views averaged as logits"),
+            ({"average": "relu", "crops": 1, "clips": 1}, ", views averaged as max(logit, 0)"),
+            ({}, ", views averaged after the softmax"),
             ({"amp": "bf16"}, ", bf16"),
             ({"sampling": "random", "seed": 3}, "(random, seed 3)"),
             ({"checkpoints": (Checkpoint("x.pth", None),)}, "x.pth (epoch unknown)"),

@@ -35,7 +35,7 @@ MEASURED = Measurement(
 
 def logits(model: int, clip: int, crop: int) -> np.ndarray:
     rng = np.random.default_rng((model, clip, crop))
-    return (rng.normal(size=(N, CLASSES)) + 1.5 * np.eye(CLASSES)[LABELS]).astype(np.float32)
+    return (rng.normal(size=(N, CLASSES)) + 0.5 * np.eye(CLASSES)[LABELS]).astype(np.float32)
 
 
 def write_folder(folder: Path, model: int, measured: Measurement = MEASURED) -> Path:
@@ -72,7 +72,7 @@ def accuracies(output: str) -> list[float]:
 
 
 def expected_accuracies(probabilities: np.ndarray) -> list[float]:
-    ranked = np.argsort(-probabilities, axis=1)
+    ranked = np.argsort(-probabilities, axis=1, kind="stable")  # of equal scores the lower class is first
     top5 = np.mean([label in row[:5] for row, label in zip(ranked, LABELS, strict=True)])
     mean_class = balanced_accuracy_score(LABELS, ranked[:, 0])
     return [100 * accuracy_score(LABELS, ranked[:, 0]), 100 * top5, 100 * mean_class]
@@ -118,8 +118,27 @@ class TestScript:
         protocol = done.stdout.splitlines()[1]
         for part in ("8 frames", "16 frames", "best.pth.tar (epoch 12)", "wide.pth.tar (epoch 30)"):
             assert part in protocol
+        assert protocol.endswith("; folders averaged after the softmax]")
         written = {path.name for path in folders[0].glob("*results*")}
         assert written == {"ensemble_results.txt", "ensemble_results.json"}  # a report on the folder alone would stay
+
+    def test_two_folders_as_published(self, folders: tuple[Path, Path]) -> None:
+        """The sum of max(logit, 0) over both folders, which here has other winners than the softmax."""
+        options = ("--num_clips", "1", "--test_crops", "1", "--average", "relu", "--multi_segments")
+        done = results(folders[0], *options, "--output_dir1", folders[1].name)
+        views = [logits(model, 0, 0) for model in (8, 16)]
+        total = np.zeros((N, CLASSES))
+        for view in views:
+            for video in range(N):
+                for label in range(CLASSES):
+                    total[video, label] += max(float(view[video, label]), 0)
+        expected = expected_accuracies(total)
+        assert accuracies(done.stdout) == pytest.approx(expected, abs=0.005)
+        assert expected != expected_accuracies(sum(softmax(view.astype(float), axis=1) for view in views))
+        content = json.loads((folders[0] / "ensemble_results.json").read_text())
+        assert content["average"] == "relu" and content["top1"] == pytest.approx(expected[0])
+        assert content["protocol"].count("views averaged as max(logit, 0)") == 2
+        assert content["protocol"].endswith("; folders averaged as max(logit, 0)")
 
     def test_without_side_files_and_without_torch(self, folders: tuple[Path, Path]) -> None:
         for path in folders[0].glob("*.json"):
@@ -133,7 +152,9 @@ class TestScript:
         options = ("--num_clips", "1", "--test_crops", "2", "--output_dir", folders[0].name)
         done = run(sys.executable, "-c", code, repository, *options, cwd=folders[0].parent)
         assert (done.returncode, done.stderr) == (0, "")
-        assert re.search(rf"\[2 crops x 1 clip, {N} videos; .*not recorded.*\]", done.stdout)
+        assert re.search(
+            rf"\[2 crops x 1 clip, {N} videos, views averaged after the softmax; .*not recorded.*\]", done.stdout
+        )
 
     def test_missing_view_is_one_line_and_status_2(self, folders: tuple[Path, Path]) -> None:
         (folders[0] / "1_crop2.pkl").unlink()
@@ -178,6 +199,26 @@ class TestComputeResults:
             path.write_text(path.read_text().replace("7.mp4", "seven.mp4"))
         with pytest.raises(InputError, match=r"sixteen.0_crop0\.pkl: expected video 7 '7\.mp4'"):
             compute_results(config(folders[0], "--multi_segments", "--output_dir1", str(folders[1])))
+
+    def test_logits_where_they_are_asked_for_or_recorded(self, folders: tuple[Path, Path], tmp_path: Path) -> None:
+        expected = np.mean(
+            [logits(8, clip, crop) for clip in range(CLIPS) for crop in range(CROPS)], axis=0, dtype=float
+        )
+        logit_rule = replace(MEASURED, average="logits")
+        recorded = write_folder(tmp_path / "tsm", 8, logit_rule)
+        for asked in (config(folders[0], "--average", "logits"), config(recorded)):
+            found = compute_results(asked)
+            assert [found.top1, found.top5, found.mean_class] == pytest.approx(expected_accuracies(expected))
+            assert (found.average, found.protocol) == ("logits", logit_rule.line())
+            assert "views averaged as logits" in found.protocol
+        assert compute_results(config(recorded, "--average", "softmax")).protocol == MEASURED.line()
+
+    def test_folders_that_were_told_different_rules(self, folders: tuple[Path, Path], tmp_path: Path) -> None:
+        other = write_folder(tmp_path / "tsm", 8, replace(MEASURED, average="logits"))
+        both = ("--multi_segments", "--output_dir1", str(other))
+        with pytest.raises(InputError, match=r"tsm.0_crop0\.pkl: expected a test with --average softmax as in .*eight"):
+            compute_results(config(folders[0], *both))
+        assert compute_results(config(folders[0], *both, "--average", "softmax")).average == "softmax"
 
     def test_one_video(self, tmp_path: Path) -> None:
         measured = replace(MEASURED, crops=1, clips=1, scored_videos=1)

@@ -1,6 +1,7 @@
 """Score files: the published form, without trust; averages against SciPy."""
 
 import json
+import math
 import os
 import pickle
 import re
@@ -285,20 +286,87 @@ class TestSoftmax:
         assert np.array_equal(scores, before)
 
 
+def naive_average(rule: str, views: list[np.ndarray]) -> list[list[float]]:
+    """The rules as they are written down, number by number."""
+
+    def counted(view: np.ndarray, video: int, label: int) -> float:
+        row = view[video].tolist()
+        if rule == "softmax":
+            return math.exp(row[label]) / math.fsum(math.exp(score) for score in row)
+        return {"logits": row[label], "relu": row[label] if row[label] > 0 else 0.0}[rule]
+
+    return [
+        [sum(counted(view, video, label) for view in views) / len(views) for label in range(CLASSES)]
+        for video in range(N)
+    ]
+
+
 class TestAverageViews:
+    @pytest.mark.parametrize("rule", ["softmax", "logits", "relu"])
     @pytest.mark.parametrize(("clips", "crops"), [(1, 1), (3, 2), (2, 1)])
-    def test_mean_of_softmax(self, tmp_path: Path, clips: int, crops: int) -> None:
+    def test_mean_by_each_rule(self, tmp_path: Path, clips: int, crops: int, rule: str) -> None:
         for clip in range(3):
             for crop in range(2):
                 write(tmp_path, clip, crop)
-        result = average_views(tmp_path, clips, crops)
-        expected = np.zeros((N, CLASSES))
-        for clip in range(clips):
-            for crop in range(crops):
-                expected += scipy_softmax(logits(10 * clip + crop).astype(float), axis=1)
-        assert np.allclose(result.probabilities, expected / (clips * crops), rtol=1e-12)
+        expected = naive_average(rule, [logits(10 * clip + crop) for clip in range(clips) for crop in range(crops)])
+        result = average_views(tmp_path, clips, crops, rule)
+        assert np.allclose(result.averaged, expected, rtol=1e-12, atol=1e-12)
+        assert result.averaged.dtype == np.float64 and result.rule == rule
         assert result.labels.tolist() == LABELS.tolist()
         assert result.first.path == tmp_path / "0_crop0.pkl"
+
+    def test_the_recorded_rule_else_softmax(self, tmp_path: Path) -> None:
+        views = [logits(0), logits(1)]
+        for crop in range(2):
+            write(tmp_path, 0, crop, measurement=replace(MEASURED, average="logits"))
+        assert np.allclose(average_views(tmp_path, 1, 2).averaged, naive_average("logits", views))
+        assert np.allclose(average_views(tmp_path, 1, 2, "relu").averaged, naive_average("relu", views))
+        for crop in range(2):
+            view_path(tmp_path, 0, crop).with_suffix(".json").unlink()
+        assert np.allclose(average_views(tmp_path, 1, 2).averaged, naive_average("softmax", views))
+
+    @pytest.mark.parametrize("rule", ["softmax", "relu"])
+    def test_views_of_different_rules(self, tmp_path: Path, rule: str) -> None:
+        write(tmp_path, 0, 0, measurement=replace(MEASURED, average=rule))
+        odd = write(tmp_path, 0, 1, measurement=replace(MEASURED, average="logits"))
+        with pytest.raises(InputError) as caught:
+            average_views(tmp_path, 1, 2)
+        assert str(caught.value) == (
+            f"{odd}: expected a test with --average {rule} as in {tmp_path / '0_crop0.pkl'}, got --average logits; "
+            f"choose one for both with --average"
+        )
+        assert average_views(tmp_path, 1, 2, "softmax").rule == "softmax"
+        (tmp_path / "0_crop0.json").unlink()  # nothing recorded: softmax
+        with pytest.raises(InputError, match=r"0_crop1\.pkl: expected a test with --average softmax .*, got .* logits"):
+            average_views(tmp_path, 1, 2)
+
+    @pytest.mark.parametrize("rule", ["softmax", "logits", "relu", None])
+    @pytest.mark.parametrize("odd", [0, 1])
+    def test_probabilities_are_refused(self, tmp_path: Path, rule: str | None, odd: int) -> None:
+        write(tmp_path, 0, 1 - odd)
+        path = write(tmp_path, 0, odd, scores=scipy_softmax(logits(odd), axis=1))
+        with pytest.raises(InputError) as caught:
+            average_views(tmp_path, 1, 2, rule)
+        assert str(caught.value) == (
+            f"{path}: expected scores before the softmax (logits), got probabilities: those of each video sum to 1"
+        )
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_logarithms_of_probabilities_have_one_rule(self, tmp_path: Path, recorded: bool) -> None:
+        """What --softmax writes: the softmax of them is what they were made from, any other average is not."""
+        scores = np.log(scipy_softmax(logits(0), axis=1))
+        factor = 1.5 if recorded else 1.0  # of a model: they no longer sum to 1
+        path = write(tmp_path, 0, 0, scores=scores + math.log(factor), measurement=replace(MEASURED, softmax=True))
+        if not recorded:
+            path.with_suffix(".json").unlink()
+        expected = naive_average("softmax", [logits(0)])
+        assert np.allclose(average_views(tmp_path, 1, 1).averaged, expected, rtol=1e-5, atol=1e-8)
+        for rule in ("logits", "relu"):
+            with pytest.raises(InputError) as caught:
+                average_views(tmp_path, 1, 1, rule)
+            message = str(caught.value)
+            assert message.startswith(f"{path}: expected scores before the softmax (logits) for --average {rule}, got ")
+            assert "\n" not in message and message.endswith("use --average softmax")
 
     @pytest.mark.parametrize("gone", ["0_crop0", "0_crop1", "2_crop1"])
     def test_missing_view(self, tmp_path: Path, gone: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ops.data import VideoSource
 from ops.evaluation.measurement import Measurement, accuracies, has_top5
-from ops.evaluation.score_averaging import softmax, top_accuracies
+from ops.evaluation.score_averaging import RULES, as_probabilities, top_accuracies
 from ops.evaluation.score_files.score_journal import ScoreJournal
 from ops.evaluation.score_files.score_pickle import measured_videos, read_view, view_path, write_view
 from ops.runtime import InputError, distributed, get_logger, hold, plural, release, write_atomically
@@ -136,13 +136,15 @@ class ScoreOutput:
                 config.dataset.class_names,
             )  # fmt: skip
         self.journal.remove()
-        probabilities = sum(softmax(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
+        rule = RULES[config.average]
+        averaged = sum(rule(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
         if config.csv_file is not None:
+            probabilities = as_probabilities(averaged, config.average)
             _write_predictions(config.csv_file, names, labels, probabilities, config.dataset.class_names)
-        top1, top5 = top_accuracies(probabilities, np.array(labels))
+        top1, top5 = top_accuracies(averaged, np.array(labels))
         clips = "all clips" if len(config.clips) == config.num_clips else f"clip {', '.join(map(str, config.clips))}"
         log = get_logger()
-        reported = accuracies(top1, top5 if has_top5(probabilities.shape[1]) else None)
+        reported = accuracies(top1, top5 if has_top5(averaged.shape[1]) else None)
         log.info("%s   [%s; %s]", reported, measurement.line(), clips)
         log.info("scores: %s", config.output_dir)
 
