@@ -1,4 +1,5 @@
 from .build import build_model as build_model
+from .deform_conv import DeformConv2d as DeformConv2d
 from .fusion import fuse_for_inference as fuse_for_inference
 from .names import ARCHS as ARCHS
 from .names import CONSENSUS_TYPES as CONSENSUS_TYPES
@@ -12,3 +13,4 @@ from .recognizer import IMAGE_MEAN as IMAGE_MEAN
 from .recognizer import IMAGE_STD as IMAGE_STD
 from .recognizer import Recognizer as Recognizer
 from .recognizer import use_channels_last as use_channels_last
+from .temporal_shift import TemporalShift as TemporalShift
