@@ -10,6 +10,7 @@ from .dataset_config import DatasetSpec as DatasetSpec
 from .dataset_config import check_template as check_template
 from .dataset_config import configured_name as configured_name
 from .dataset_config import read_class_names as read_class_names
+from .dataset_config import read_lines as read_lines
 from .dataset_config import resolve_dataset as resolve_dataset
 from .dataset_config import with_val_list as with_val_list
 from .dataset_options import BUILT_IN as BUILT_IN
@@ -29,6 +30,7 @@ from .transforms import Box as Box
 from .transforms import TestTransform as TestTransform
 from .transforms import TrainTransform as TrainTransform
 from .transforms import crop as crop
+from .transforms import from_images as from_images
 from .transforms import test_scale as test_scale
 from .video_list import VideoRecord as VideoRecord
 from .video_list import check_first_video as check_first_video

@@ -106,7 +106,7 @@ def _start_worker(watch: ClipWatch, worker: int) -> None:
 
 def _build_loader(
     dataset: TrainClips | TestVideos,
-    sampler: Sampler,
+    sampler: Sampler | Sequence[list[int]],
     collate: Callable,
     workers: int,
     device: torch.device,
@@ -150,7 +150,11 @@ def validation_loader(
 
 
 def test_loader(
-    dataset: TestVideos, sampler: Sampler, workers: int, device: torch.device, clip_timeout: float
+    dataset: TestVideos,
+    sampler: Sampler | Sequence[list[int]],
+    workers: int,
+    device: torch.device,
+    clip_timeout: float,
 ) -> ClipLoader:
     """Lists of TestVideo or BrokenVideo."""
     return _build_loader(dataset, sampler, list, workers, device, clip_timeout)

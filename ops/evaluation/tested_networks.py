@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,18 +33,59 @@ def load_networks(config: TestConfig, device: torch.device) -> tuple[TestConfig,
     """
     tested, resolved = [], []
     for model in config.models:
-        content, digest = read_hashed_checkpoint(model.weights)
-        found = describe(content, model.weights)
-        settings = resolve(_given(config, model), found, model.weights)
-        config = replace(config, dataset=_named(config.dataset, found))
-        network = _build(config, model, settings, content, device)
-        epoch = content.get("epoch")
-        checkpoint = Checkpoint(model.weights.name, epoch if isinstance(epoch, int) else None, digest)
-        remarks = (*settings.contradictions, *about_data(config.dataset, found))
-        announce(model.weights, settings, remarks)
-        tested.append(Tested(network, checkpoint, remarks))
-        resolved.append(settings)
+        opened = open_network(model.weights, _given(config, model), device, config.dataset.num_classes, config.compile)
+        config = replace(config, dataset=_named(config.dataset, opened.found))
+        remarks = (*opened.settings.contradictions, *about_data(config.dataset, opened.found))
+        announce(model.weights, opened.settings, remarks)
+        tested.append(Tested(opened.network, opened.checkpoint, remarks))
+        resolved.append(opened.settings)
     return _settled(config, resolved), tested
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network that is filled and fused for inference, and what its checkpoint said."""
+
+    network: Recognizer
+    settings: Resolved
+    found: Description
+    checkpoint: Checkpoint
+
+
+def open_network(
+    path: Path, given: Mapping[str, Any], device: torch.device, num_classes: int | None = None, compiled: bool = False
+) -> Opened:
+    """The network of a checkpoint, ready to score clips.
+
+    Args:
+        given: settings that come before what the checkpoint says, by name.
+        num_classes: of the data; None for those of its head.
+        compiled: whether torch.compile compiles it.
+
+    Raises:
+        InputError: it cannot be read or does not fit, or nobody says what is needed.
+    """
+    content, digest = read_hashed_checkpoint(path)
+    found = describe(content, path)
+    settings = resolve(given, found, path)
+    num_classes = num_classes or found.num_classes
+    if num_classes is None:
+        raise InputError(f"{path}: expected weights with a classification layer, got none")
+    network = build_model(
+        settings.arch,
+        num_classes,
+        settings.num_segments,
+        model=settings.network,
+        motion=settings.motion,
+        motion_window=settings.motion_window,
+        motion_weight=settings.motion_weight,
+    )
+    load_weights(network, content, str(path))
+    network = fuse_for_inference(network).to(device)
+    if compiled:
+        network.compile()
+    epoch = content.get("epoch")
+    return Opened(network, settings, found, Checkpoint(path.name, epoch if isinstance(epoch, int) else None, digest))
 
 
 def _given(config: TestConfig, model: TestModel) -> dict[str, Any]:
@@ -63,25 +105,6 @@ def _named(dataset: DatasetSpec, found: Description) -> DatasetSpec:
     """The data set, with the class names of training where it has none of its own."""
     fits = not dataset.class_names and len(found.class_names) == dataset.num_classes
     return replace(dataset, class_names=found.class_names) if fits else dataset
-
-
-def _build(
-    config: TestConfig, model: TestModel, settings: Resolved, content: Mapping[str, Any], device: torch.device
-) -> Recognizer:
-    network = build_model(
-        settings.arch,
-        config.dataset.num_classes,
-        settings.num_segments,
-        model=settings.network,
-        motion=settings.motion,
-        motion_window=settings.motion_window,
-        motion_weight=settings.motion_weight,
-    )
-    load_weights(network, content, str(model.weights))
-    network = fuse_for_inference(network).to(device)
-    if config.compile:
-        network.compile()
-    return network
 
 
 def announce(file: object, settings: Resolved, remarks: Sequence[str]) -> None:

@@ -8,17 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ops.runtime import plural
-
-# Endings of files with moving pictures that FFmpeg, and so PyAV, reads; compared without regard to case.
-ENDINGS = (
-    "mp4 m4v mov qt 3gp 3g2 f4v mkv webm avi divx flv wmv asf mpg mpeg mpe m1v m2v mpv vob ts mts m2ts m2t tp ogv ogm "
-    "rm rmvb mxf dv nut ivf y4m gif mjpg mjpeg h264 264 avc h265 265 hevc obu wtv amv bik drc nsv roq"
-)
-VIDEO_SUFFIXES = frozenset(f".{ending}" for ending in ENDINGS.split())
-
-
-def is_video_name(name: str) -> bool:
-    return Path(name).suffix.lower() in VIDEO_SUFFIXES
+from ops.video import is_video_name
 
 
 def find_videos(source: Path, out: Path | None = None) -> tuple[list[Path], Counter[str]]:

@@ -1,5 +1,6 @@
 from . import distributed as distributed
 from . import launcher as launcher
+from .atomic_file import check_writable as check_writable
 from .atomic_file import move_into_place as move_into_place
 from .atomic_file import temporary_path as temporary_path
 from .atomic_file import write_atomically as write_atomically
@@ -13,6 +14,7 @@ from .command_line import progress_bar as progress_bar
 from .command_line import show as show
 from .errors import InputError as InputError
 from .errors import Stopped as Stopped
+from .errors import report as report
 from .errors import require as require
 from .errors import run_script as run_script
 from .folder_lock import hold as hold

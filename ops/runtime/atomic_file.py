@@ -37,3 +37,19 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: expected to write a file, got {error.strerror or error}") from None
+
+
+def check_writable(path: Path) -> None:
+    """Find out before long work whether a file can be written after it.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file to write, got a folder")
+    trial = path.with_name(f".{path.name}.trial")
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise InputError(f"{path}: expected to write a file, got {error.strerror or error}") from None

@@ -6,6 +6,7 @@ from typing import Any
 
 from ops.runtime import SettingsParser, add_options, take
 from ops.settings import published_options as published
+from ops.settings.predicting import PredictConfig
 from ops.settings.results import ResultsConfig
 from ops.settings.testing import TestConfig, TestScript
 from ops.settings.training import TrainConfig
@@ -97,3 +98,8 @@ def parse_test(script: TestScript, argv: Sequence[str] | None = None) -> TestCon
 def parse_results(argv: Sequence[str] | None = None) -> ResultsConfig:
     """Settings of pkl_to_results.py from its command line."""
     return parse(results_parser(), ResultsConfig, argv)
+
+
+def predict_parser() -> SettingsParser:
+    description = "Say what happens in videos, long videos or live streams, with a trained network."
+    return settings_parser(PredictConfig, "predict.py", description)

@@ -2,7 +2,11 @@ from .container import open_container as open_container
 from .container import picture_stream as picture_stream
 from .errors import MAX_FRAMES as MAX_FRAMES
 from .errors import VideoError as VideoError
+from .errors import one_line as one_line
 from .frame_folder import FrameFolder as FrameFolder
+from .names import VIDEO_SUFFIXES as VIDEO_SUFFIXES
+from .names import is_video_name as is_video_name
+from .pyav import Upright as Upright
 from .pyav import turned as turned
 from .reader import DECODERS as DECODERS
 from .reader import Reader as Reader

@@ -17,7 +17,16 @@ from ops.evaluation.measurement import Measurement, accuracies, has_top5
 from ops.evaluation.score_averaging import RULES, as_probabilities, top_accuracies
 from ops.evaluation.score_files.score_journal import ScoreJournal
 from ops.evaluation.score_files.score_pickle import measured_videos, read_view, view_path, write_view
-from ops.runtime import InputError, distributed, get_logger, hold, plural, release, write_atomically
+from ops.runtime import (
+    InputError,
+    check_writable,
+    distributed,
+    get_logger,
+    hold,
+    plural,
+    release,
+    write_atomically,
+)
 from ops.settings import TestConfig
 
 
@@ -62,7 +71,7 @@ class ScoreOutput:
         try:
             self._check_what_is_there()
             if config.csv_file is not None:
-                _check_can_be_written(config.csv_file)
+                check_writable(config.csv_file)
         except InputError:
             release(lock)
             raise
@@ -155,14 +164,6 @@ def _pictures_of(source: VideoSource) -> str:
     pictures = sorted((record.path, record.num_frames) for record in source.records)
     told = json.dumps([str(spec.root.resolve()), spec.storage, spec.image_tmpl, pictures])
     return hashlib.sha256(told.encode()).hexdigest()
-
-
-def _check_can_be_written(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"{path}: expected a file to write, got a folder")
-    trial = path.with_name(f".{path.name}.trial")
-    write_atomically(trial, b"")
-    trial.unlink()
 
 
 def _write_predictions(

@@ -11,8 +11,9 @@ from pathlib import Path
 from ops.preparation.annotations.lines import check_class_name
 from ops.preparation.annotations.samples import Annotations, Sample
 from ops.preparation.annotations.video_index import IMAGE_SUFFIXES, FoundVideo
-from ops.preparation.video_files import VIDEO_SUFFIXES, describe_skipped
+from ops.preparation.video_files import describe_skipped
 from ops.runtime import InputError
+from ops.video import VIDEO_SUFFIXES
 
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
