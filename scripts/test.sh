@@ -16,12 +16,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 recipes=$(dirname "$here")/recipes
 output=${OUTPUT:-results/${recipe#msn_}}
 results() { # options of pkl_to_results.py
-    NUM_GPUS=1 bash "$here/launch.sh" pkl_to_results.py --class_names "$root/classes.txt" "$@"
+    NUM_GPUS=1 bash "$here/shared/launch.sh" pkl_to_results.py --class_names "$root/classes.txt" "$@"
 }
 test_one() { # folder for the scores, options of the test script
     local folder=$1
     shift
-    bash "$here/launch.sh" "test_models_$views.py" "@$file" "${options[@]}" --output_dir "$folder" --resume_scores "$@"
+    bash "$here/shared/launch.sh" "test_models_$views.py" "@$file" "${options[@]}" --output_dir "$folder" --resume_scores "$@"
     results --num_clips "$clips" --test_crops "$crops" --output_dir "$folder"
 }
 pair=
@@ -52,7 +52,7 @@ elif grep -q '^--split ' "$file"; then
         test_one "${output}_split$split" --split "$split" --weights "$path" "$@"
         reports+=("${output}_split$split/results.json")
     done
-    NUM_GPUS=1 bash "$here/launch.sh" scripts/mean_results.py "${reports[@]}"
+    NUM_GPUS=1 bash "$here/shared/launch.sh" scripts/mean_results.py "${reports[@]}"
 else
     [[ -z ${WEIGHTS:-} ]] || options+=(--weights "$WEIGHTS")
     test_one "$output" "$@"

@@ -29,8 +29,8 @@ options=(--resume auto)
 [[ -z ${TUNE_FROM:-} ]] || options+=(--tune_from "$TUNE_FROM")
 
 if ! grep -qs '^--split ' "$file"; then
-    exec bash "$here/launch.sh" main.py "@$file" "${options[@]}" "$@"
+    exec bash "$here/shared/launch.sh" main.py "@$file" "${options[@]}" "$@"
 fi
 for split in ${SPLITS:-1 2 3}; do
-    bash "$here/launch.sh" main.py "@$file" --split "$split" --suffix "split$split" "${options[@]}" "$@"
+    bash "$here/shared/launch.sh" main.py "@$file" --split "$split" --suffix "split$split" "${options[@]}" "$@"
 done

@@ -170,7 +170,7 @@ class TestScripts:
         assert len(path.read_text(encoding="utf-8").splitlines()) < 60
 
     def test_shell_scripts_are_short(self) -> None:
-        for path in (REPOSITORY / "scripts").glob("*.sh"):
+        for path in (REPOSITORY / "scripts").rglob("*.sh"):
             assert len(path.read_text(encoding="utf-8").splitlines()) < 60, path.name
 
     def test_do_nothing_at_import(self, tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ class TestMean:
 
 
 class TestStyle:
-    @pytest.mark.parametrize("name", ["launch.sh", "train.sh", "test.sh"])
+    @pytest.mark.parametrize("name", ["shared/launch.sh", "train.sh", "test.sh"])
     def test_header_and_safety(self, name: str) -> None:
         path = SCRIPTS / name
         lines = path.read_text().splitlines()
@@ -218,7 +218,7 @@ class TestStyle:
     def test_shellcheck(self) -> None:
         if shutil.which("shellcheck") is None:
             pytest.skip("shellcheck is not installed")
-        paths = [str(path) for path in SCRIPTS.glob("*.sh")]
+        paths = [str(path) for path in SCRIPTS.rglob("*.sh")]
         done = subprocess.run(["shellcheck", *paths], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
