@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
 
+from ops.data import FLIPS
 from ops.models import NETWORKS
 from ops.runtime import OneLineParser, number_type, run_script
 from ops.settings import add_source_arguments, resolve_sources
@@ -29,6 +30,7 @@ def parser() -> OneLineParser:
     add("--input_size", type=number_type(int, 32), default=224, metavar="PIXELS",
         help="width and height of the network's frames (default: %(default)s)")  # fmt: skip
     add("--dense_sample", action="store_true", help="read 64 consecutive frames (default: the whole video)")
+    add("--flip", choices=FLIPS, default="auto", help="flip training clips (default: auto, as main.py does)")
     add("--seed", type=number_type(int, 0), default=0, help="seed of clips and choice of videos (default: %(default)s)")
     add("--epoch", type=one, default=1, metavar="N", help="epoch of the training clip, from 1 (default: %(default)s)")
     add("--test_crops", type=int, choices=(1, 3), default=1, help="crops of the test clip (default: %(default)s)")

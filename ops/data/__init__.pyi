@@ -22,6 +22,8 @@ from .loaders import test_loader as test_loader
 from .loaders import train_loader as train_loader
 from .loaders import validation_loader as validation_loader
 from .loaders import workers_warning as workers_warning
+from .mirror_labels import FLIPS as FLIPS
+from .mirror_labels import flips as flips
 from .samplers import ListBatchSampler as ListBatchSampler
 from .samplers import TrainBatchSampler as TrainBatchSampler
 from .sampling import DENSE_SPAN as DENSE_SPAN

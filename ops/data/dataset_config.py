@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.data.dataset_options import BUILT_IN, DEFAULT_TEMPLATE, STORAGES, DatasetOptions
-from ops.data.mirror_labels import mirror_labels_of_names
+from ops.data.mirror_labels import NO_MIRROR, mirror_labels_of_names
 from ops.runtime import InputError
 
 if sys.version_info >= (3, 11):
@@ -69,8 +69,13 @@ class DatasetSpec:
                 )
         check_template(self.image_tmpl)
 
-    def mirror_labels(self) -> tuple[int, ...]:
-        """For each label the label after a horizontal flip; NO_MIRROR where flipping would leave no true label."""
+    def mirror_labels(self, flips: bool = True) -> tuple[int, ...]:
+        """For each label the label after a horizontal flip; NO_MIRROR where flipping would leave no true label.
+
+        Nothing has one where clips are not flipped.
+        """
+        if not flips:
+            return (NO_MIRROR,) * self.num_classes
         mirror = list(mirror_labels_of_names(self.class_names) if self.class_names else range(self.num_classes))
         for a, b in self.mirror_pairs:
             mirror[a], mirror[b] = b, a

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 
 NO_MIRROR = -1
+FLIPS = ("auto", "on", "off")
+_WITH_SIDES = ("something", "jester")  # in names of data sets whose labels name a side
 # Words of class names and what they become in a mirror, in two spellings.
 MIRROR_WORDS = {
     "left": ("right", "right"),
@@ -18,6 +20,16 @@ MIRROR_WORDS = {
 }
 # A whole word: "turn left", "turn_left", "turnLeft" and "TurnLeft2" have one, "upright" and "leftovers" do not.
 _WORD = re.compile(r"(?:(?<![^\W\d_])|(?<=[a-z])(?=[A-Z]))(?i:" + "|".join(MIRROR_WORDS) + r")(?![^\W\d_A-Z])")
+
+
+def flips(choice: str, network: str, dataset: str) -> bool:
+    """Whether training clips are flipped, by --flip.
+
+    ``auto`` is as published: TSM's code, which swaps no labels, flips no clip of Something-Something and Jester.
+    """
+    if choice != "auto":
+        return choice == "on"
+    return network not in ("tsm", "tsn") or not any(name in dataset for name in _WITH_SIDES)
 
 
 def mirror_labels_of_names(names: Sequence[str]) -> tuple[int, ...]:

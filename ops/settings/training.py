@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ops.data import DatasetOptions, DatasetSpec, resolve_dataset
+from ops.data import FLIPS, DatasetOptions, DatasetSpec, flips, resolve_dataset
 from ops.runtime import Settings, above, at_least, from_to_below, part, plural, require, setting
 from ops.settings.network import ModelConfig
 from ops.settings.shared import (
@@ -112,6 +112,11 @@ class LearningSettings(Settings):
         help="learning rate and weight decay by kind of parameter: the same for all, or as in TSN (biases twice the "
         "rate, no decay for biases and BatchNorm, classification layer 5 times the rate and its biases 10 times)",
     )  # fmt: skip
+    flip: str = setting(
+        "--flip", default="auto", choices=FLIPS,
+        help="flip half of the training clips, and swap the labels that say left and right; auto: on, but off for tsm "
+        "and tsn on Something-Something and Jester, as published",
+    )  # fmt: skip
     partialbn: bool = setting(
         "--partialbn", default=False, off=("--npb", "--no_partialbn"), off_help="train every BatchNorm layer",
         help="freeze every BatchNorm layer except the first",
@@ -217,6 +222,11 @@ class TrainConfig(
     @property
     def model_dir(self) -> Path:
         return self.root_model / self.run_name
+
+    @property
+    def flips(self) -> bool:
+        """Whether training clips are flipped."""
+        return flips(self.flip, self.model.network, self.dataset.name)
 
     def scaled_lr(self, global_batch_size: int) -> float:
         """The learning rate for steps of so many videos, by the linear rule of Goyal et al., 2017."""

@@ -74,7 +74,7 @@ class TrainingClips:
             source,
             config.model.num_segments,
             FrameSampler(frames_per_segment, config.dense_sample),
-            TrainTransform(config.input_size, config.dataset.mirror_labels()),
+            TrainTransform(config.input_size, config.dataset.mirror_labels(config.flips)),
             config.seed,
             substitute=config.on_bad_video == "skip",
         )

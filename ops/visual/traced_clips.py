@@ -24,6 +24,7 @@ from ops.data import (
     TrainTransform,
     VideoSource,
     crop,
+    flips,
     test_scale,
 )
 from ops.models import FRAMES_PER_SEGMENT
@@ -108,6 +109,7 @@ class ClipSettings:
     num_segments: int
     input_size: int
     dense_sample: bool
+    flip: str
     seed: int
     epoch: int
     test_crops: int
@@ -146,7 +148,8 @@ class Clips:
         """Length of the video, its first frame read (H, W, 3), and its training clip."""
         settings = self.settings
         sampler = WatchedSampler(FRAMES_PER_SEGMENT[settings.model], settings.dense_sample)
-        transform = WatchedTrainTransform(settings.input_size, self.spec.mirror_labels())
+        mirror_labels = self.spec.mirror_labels(flips(settings.flip, settings.model, self.spec.name))
+        transform = WatchedTrainTransform(settings.input_size, mirror_labels)
         clips = TrainClips(self.source, settings.num_segments, sampler, transform, settings.seed)
         clip = clips[SampleKey(settings.epoch - 1, video)]
         if isinstance(clip, BrokenVideo):

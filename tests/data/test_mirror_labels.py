@@ -2,7 +2,7 @@
 
 import pytest
 
-from ops.data.mirror_labels import NO_MIRROR, mirror_labels_of_names
+from ops.data.mirror_labels import NO_MIRROR, flips, mirror_labels_of_names
 
 SOMETHING = (
     "Pushing something from left to right",
@@ -25,6 +25,16 @@ JESTER = (
 MOTION = (
     "left", "right", "up", "clockwise", "anticlockwise", "left then right", "right then left", "up then down",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("network", ["msn", "tdn", "tsm", "tsn"])
+@pytest.mark.parametrize(
+    "dataset", ["something", "somethingv2", "my_something", "jester", "kinetics", "ucf101", "motion"]
+)
+def test_flips_as_published(network: str, dataset: str) -> None:
+    unflipped = network.startswith("ts") and ("something" in dataset or "jester" in dataset)
+    assert flips("auto", network, dataset) is not unflipped
+    assert flips("on", network, dataset) and not flips("off", network, dataset)
 
 
 class TestMirrorLabelsOfNames:

@@ -26,7 +26,7 @@ class TestSaved:
         now = saved(*LIKE_OLDER)
         assert {key: now[key] for key in OLDER} | {"model": OLDER["model"]} == OLDER
         assert now["model"] == {**OLDER["model"], "network": "msn", "motion_weight": None}  # the published rule's
-        assert now.keys() - OLDER.keys() == {"read_from", "modality"}
+        assert now.keys() - OLDER.keys() == {"read_from", "modality", "flip"}
 
     def test_files_of_options(self, tmp_path: Path) -> None:
         (tmp_path / "a.args").write_text("motion RGB  # synthetic\n--lr 0.5\n")

@@ -1,21 +1,52 @@
 """What a run says before it begins."""
 
+import logging
 from pathlib import Path
 
 import pytest
 
+from ops.runtime.logger import NAME
 from ops.settings.command_lines import parse_train
 from ops.settings.training import TrainConfig
-from ops.training.reporting.advice import oversights
+from ops.training.reporting.advice import advise, oversights
 
 
-def config_of(folder: Path, *options: str) -> TrainConfig:
-    command = ["motion", "RGB", "--root_path", str(folder / "data/motion"), "--arch", "resnet10", "--num_segments", "4"]
+def config_of(folder: Path, *options: str, name: str = "motion") -> TrainConfig:
+    lists = [f"--{part}_list={folder}/data/motion/{part}_videos.txt" for part in ("train", "val")]
+    command = [name, "RGB", "--root_path", str(folder / "data/motion"), "--storage", "videos", *lists]
+    command += ["--arch", "resnet10", "--num_segments", "4"]
     return parse_train([*command, *options])
 
 
 def lines(config: TrainConfig, videos: int = 24, step: int = 4) -> list[str]:
     return list(oversights(config, videos, step))
+
+
+class TestFlips:
+    """One line where clips are not flipped and nobody asked for that."""
+
+    @pytest.mark.parametrize(
+        ("name", "options", "said"),
+        [
+            ("something", ("--model", "tsm"), "TSM"),
+            ("somethingv2", ("--model", "tsn"), "TSN"),
+            ("something", ("--model", "tsm", "--flip", "on"), None),
+            ("something", ("--model", "tsm", "--flip", "off"), None),
+            ("something", ("--model", "tdn"), None),
+            ("motion", ("--model", "tsm"), None),
+        ],
+    )
+    def test_line(
+        self, motion_folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+        name: str, options: tuple[str, ...], said: str | None,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
+        config = config_of(motion_folder, *options, name=name)
+        with caplog.at_level(logging.INFO, NAME):
+            advise(config, 24, 4)
+        found = [record.getMessage() for record in caplog.records if "flip" in record.getMessage()]
+        expected = f"clips of {name} are not flipped, as published for {said}; --flip on flips them and swaps the "
+        assert found == ([] if said is None else [f"{expected}labels that say left and right"])
 
 
 class TestOversights:

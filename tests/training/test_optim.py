@@ -1,6 +1,7 @@
 """Parameter groups, SGD against its formula, and frozen BatchNorms, on a small network with every kind of module."""
 
 import copy
+import re
 from collections import Counter
 
 import pytest
@@ -58,9 +59,9 @@ def tsn_rule(model: nn.Module, name: str) -> tuple[float, float]:
 
 class TestParameterGroups:
     @pytest.mark.parametrize("kind", ["single", "tsn"])
-    @pytest.mark.parametrize("motion", [("stpme", "dsme", "shift"), ()])
-    def test_every_parameter_in_exactly_one_group(self, kind: str, motion: tuple[str, ...]) -> None:
-        model = build_model("resnet10", 5, 2, motion=motion)
+    @pytest.mark.parametrize("network", ["msn", "tdn", "tsm", "tsn"])
+    def test_every_parameter_in_exactly_one_group(self, kind: str, network: str) -> None:
+        model = build_model("resnet10", 5, 2, model=network)
         counts = Counter(id(p) for group in parameter_groups(model, kind, DECAY) for p in group["params"])
         assert set(counts) == {id(p) for p in model.parameters()}
         assert set(counts.values()) == {1}
@@ -69,12 +70,36 @@ class TestParameterGroups:
         groups = parameter_groups(model, "single", DECAY)
         assert [(g["lr_mult"], g["weight_decay"]) for g in groups] == [(1, DECAY)]
 
-    def test_tsn(self, model: Recognizer) -> None:
+    @pytest.mark.parametrize("network", ["msn", "tdn"])
+    def test_tsn(self, network: str) -> None:
+        model = build_model("resnet10", 5, 2, model=network)
         settings = {
             id(p): (g["lr_mult"], g["weight_decay"]) for g in parameter_groups(model, "tsn", DECAY) for p in g["params"]
         }
         for name, parameter in model.named_parameters():
             assert settings[id(parameter)] == tsn_rule(model, name), name
+
+    @pytest.mark.parametrize("network", ["tsm", "tsn"])
+    def test_tsn_reaches_the_groups_of_tsm(self, network: str) -> None:
+        """By the names of torchvision's ResNet-50: 53 convolutions, 53 BatchNorms, and the head."""
+        model = build_model("resnet50", 174, 8, model=network)
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        optimizer = build_optimizer(model, "tsn", LR, MOMENTUM, DECAY)
+        set_learning_rate(optimizer, LR)
+        found = {
+            names[id(p)]: (group["lr"], group["weight_decay"])
+            for group in optimizer.param_groups
+            for p in group["params"]
+        }
+        expected = {}
+        for name in names.values():
+            norm = re.fullmatch(r"backbone\.(bn1|layer\d\.\d+\.(bn[123]|downsample\.1))\.(weight|bias)", name)
+            conv = re.fullmatch(r"backbone\.(conv1|layer\d\.\d+\.(conv[123]|downsample\.0))\.weight", name)
+            head = {"head.weight": (5 * LR, DECAY), "head.bias": (10 * LR, 0)}
+            expected[name] = (LR, 0) if norm else (LR, DECAY) if conv else head[name]
+        assert found == expected
+        counts = Counter(expected.values())
+        assert counts == {(LR, DECAY): 53, (LR, 0): 106, (5 * LR, DECAY): 1, (10 * LR, 0): 1}
 
     def test_tsn_has_every_kind(self, model: Recognizer) -> None:
         assert {tsn_rule(model, name) for name, _ in model.named_parameters()} == {

@@ -46,14 +46,14 @@ def test_every_option_is_a_setting() -> None:
 
 
 def settings_of(**changes: object) -> object:
-    values = {"model": "msn", "num_segments": T, "input_size": PIXELS, "dense_sample": False, "seed": 0, "epoch": 1,
-              "test_crops": 1, "full_res": False}  # fmt: skip
+    values = {"model": "msn", "num_segments": T, "input_size": PIXELS, "dense_sample": False, "flip": "auto", "seed": 0,
+              "epoch": 1, "test_crops": 1, "full_res": False}  # fmt: skip
     return ClipSettings(**values | changes)
 
 
-def clips_of(folder: Path, **changes: object) -> tuple[DatasetSpec, VideoSource, object]:
+def clips_of(folder: Path, name: str = "tiny", **changes: object) -> tuple[DatasetSpec, VideoSource, object]:
     names = ("to the left", "to the right", "up")
-    spec = make_spec(folder, "frames", 3, class_names=names)
+    spec = make_spec(folder, "frames", 3, class_names=names, name=name)
     source = VideoSource(spec, read_list(spec.train_list, spec), "pyav")
     return spec, source, Clips(spec, source, settings_of(**changes))
 
@@ -101,6 +101,17 @@ class TestCards:
         source = VideoSource(spec, read_list(spec.train_list, spec), "pyav")
         with pytest.raises(InputError, match="gone"):
             Clips(spec, source, settings_of()).card(0)
+
+
+@pytest.mark.parametrize(
+    ("flip", "name", "flipped"), [("auto", "something", False), ("on", "something", True), ("auto", "tiny", True)]
+)
+def test_flips_are_those_of_training(folder: Path, flip: str, name: str, flipped: bool) -> None:
+    remarks = [
+        clips_of(folder, name, model="tsm", flip=flip, epoch=epoch)[2].training_view(0)[2].remark
+        for epoch in range(1, 7)
+    ]
+    assert any(remark.startswith("flipped") for remark in remarks) is flipped
 
 
 class TestSheet:

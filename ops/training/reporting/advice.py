@@ -21,6 +21,12 @@ def advise(config: TrainConfig, num_videos: int, global_batch_size: int) -> None
         lr, scaled = config.lr, config.scaled_lr(global_batch_size)
         per_step, now = plural(config.lr_batch_size, "video"), plural(global_batch_size, "video")
         log.info("the learning rate %g for %s per step becomes %g for %s per step", lr, per_step, scaled, now)
+    if config.flip == "auto" and not config.flips:
+        network, name = config.model.network.upper(), config.dataset.name
+        log.info(
+            "clips of %s are not flipped, as published for %s; --flip on flips them and swaps the labels that say left "
+            "and right", name, network,
+        )  # fmt: skip
     crowding = workers_warning(config.workers)
     for line in (*oversights(config, num_videos, global_batch_size), *([crowding] if crowding else [])):
         log.warning(line)
@@ -43,7 +49,7 @@ def oversights(config: TrainConfig, num_videos: int, global_batch_size: int) -> 
     if config.lr_scheduler == "step" and all(step >= config.epochs for step in config.lr_steps):
         steps = " ".join(f"{step:g}" for step in config.lr_steps)
         yield f"the learning rate never decays: none of --lr_steps {steps} is below --epochs {config.epochs}"
-    if not (config.dataset.class_names or config.dataset.mirror_pairs):
+    if config.flips and not (config.dataset.class_names or config.dataset.mirror_pairs):
         yield (
             f"no class names ({config.dataset.root / 'classes.txt'} or --class_names): flipped clips keep their "
             f"labels, even those that say left or right"
