@@ -84,9 +84,8 @@ class LiveWindows:
         if self._failure is not None:
             raise self._failure
         if self._clock.end < self.stop_after:
-            raise VideoError(
-                f"{self.name}: expected more of the stream, got {self._reason} after {self._clock.end:.1f} s"
-            )
+            got = f"{self._reason} after {max(self._clock.end, 0):.1f} s"
+            raise VideoError(f"{self.name}: expected the stream to continue, got {got}")
 
     def _next(self) -> Window | None:
         with self._changed:
@@ -124,7 +123,7 @@ class LiveWindows:
         try:
             while (item := self._take()) is not None and self._clock.end < self.stop_after:
                 self._decode_packet(*item)
-            for window in self.cutter.whole(self._clock.end):
+            for window in self.cutter.whole(self._clock.latest_end):
                 window.received = time.monotonic()
                 self._offer(window)
         except Exception as error:

@@ -102,8 +102,8 @@ class Sliding:
         except (av.error.FFmpegError, OSError, ValueError) as error:
             reason = reason_of(error, self.patience)
             raise VideoError(f"{name}: expected frames after {clock.end:.1f} s, got {reason}") from None
-        yield from (window for window in self.cutter.whole(clock.end) if window.frames)
-        if clock.end < self.cutter.length - 1e-3:
+        yield from (window for window in self.cutter.whole(clock.latest_end) if window.frames)
+        if clock.latest_end < self.cutter.length:
             wanted = f"at least {self.cutter.length:g} s (--window)"
             raise VideoError(f"{name}: expected a video of {wanted}, got {max(clock.end, 0):.2f} s")
 

@@ -89,6 +89,11 @@ class StreamClock:
         """When the last frame has been shown."""
         return self.last + self.interval
 
+    @property
+    def latest_end(self) -> float:
+        """The same as late as it can be: how long the last frame is shown is known to half a frame at best."""
+        return self.end + self.interval / 2
+
 
 class StreamedVideo:
     """A video behind a URL as a Reader: decoded from its first frame on, once to count and once to read.

@@ -23,7 +23,8 @@ from ops.visual.overlay import write_overlay
 from ops.visual.timeline import draw_timeline
 from tests import media
 from tests.clip_files import write_broken, write_folder
-from tests.commands import run_script
+from tests.commands import REPOSITORY, run_script
+from tests.pages import commands_with
 
 CENTER = TestScript("test_models_center_crop.py", 1, 1, "")
 
@@ -193,6 +194,10 @@ class TestCommand:
             original, drawn = media.frames_of(Path(video)), media.frames_of(tmp_path / "out" / Path(video).name)
             assert [float(time) for time, _ in drawn] == pytest.approx([float(time) for time, _ in original])
             assert min(drawn[0][1].shape[:2]) == 360  # enlarged: letters need room
+
+    def test_commands_of_the_page(self) -> None:
+        for words in commands_with(REPOSITORY / "docs/inference.md", "scripts/predict.py"):
+            assert isinstance(parse(predict_parser(), PredictConfig, words[2:]), PredictConfig)
 
     def test_options_that_need_others(self) -> None:
         for words, message in (
