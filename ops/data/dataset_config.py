@@ -107,15 +107,23 @@ _TOML_KEYS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def resolve_dataset(options: DatasetOptions) -> DatasetSpec:
-    """The data set that the options mean; InputError where something is missing or contradicts itself."""
+def resolve_dataset(options: DatasetOptions, known: Mapping[str, Any] | None = None) -> DatasetSpec:
+    """The data set that the options mean.
+
+    Args:
+        options: of the command line.
+        known: fields from elsewhere, which the command line and the TOML file override.
+
+    Raises:
+        InputError: something is missing or contradicts itself.
+    """
     explicit: dict[str, Any] = {}
     if options.dataset_config is not None:
         explicit |= _toml_fields(Path(options.dataset_config))
     described = explicit.pop("name", options.name)  # the name on the command line is that of the run
     explicit |= _command_line_fields(options)
     built_in = _built_in_fields(replace(options, name=described), explicit.get("storage"))
-    found = built_in | explicit | {"name": options.name}
+    found = built_in | dict(known or {}) | explicit | {"name": options.name}
     if "root" in found:
         root = Path(found["root"])
         for key in ("train_list", "val_list"):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,6 +16,15 @@ from ops.runtime import InputError, get_logger
 from ops.settings import TestConfig, TestModel
 
 
+class Weights(NamedTuple):
+    """A checkpoint, before its network is built: its contents, and what it says of itself."""
+
+    path: Path
+    content: Mapping[str, Any]
+    found: Description
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Tested:
     """A network that is tested, the file it is of, and what is to stand beside its accuracy."""
@@ -25,17 +34,29 @@ class Tested:
     remarks: tuple[str, ...]
 
 
-def load_networks(config: TestConfig, device: torch.device) -> tuple[TestConfig, list[Tested]]:
+def read_weights(path: Path) -> Weights:
+    """Read a checkpoint.
+
+    Raises:
+        InputError: it cannot be read, or holds weights that are not of a network that is here.
+    """
+    content, sha256 = read_hashed_checkpoint(path)
+    return Weights(path, content, describe(content, path), sha256)
+
+
+def load_networks(
+    config: TestConfig, weights: Sequence[Weights], device: torch.device
+) -> tuple[TestConfig, list[Tested]]:
     """The networks of --weights, and the settings with what their checkpoints say in them.
 
     Raises:
-        InputError: a checkpoint cannot be read or does not fit, or nobody says what is needed.
+        InputError: a checkpoint does not fit, or nobody says what is needed.
     """
     tested, resolved = [], []
-    for model in config.models:
-        opened = open_network(model.weights, _given(config, model), device, config.dataset.num_classes, config.compile)
-        config = replace(config, dataset=_named(config.dataset, opened.found))
-        remarks = (*opened.settings.contradictions, *about_data(config.dataset, opened.found))
+    for model, each in zip(config.models, weights, strict=True):
+        opened = build_network(each, _given(config, model), device, config.data.num_classes, config.compile)
+        config = replace(config, dataset=_named(config.data, opened.found))
+        remarks = (*opened.settings.contradictions, *about_data(config.data, opened.found))
         announce(model.weights, opened.settings, remarks)
         tested.append(Tested(opened.network, opened.checkpoint, remarks))
         resolved.append(opened.settings)
@@ -52,8 +73,17 @@ class Opened:
     checkpoint: Checkpoint
 
 
-def open_network(
-    path: Path, given: Mapping[str, Any], device: torch.device, num_classes: int | None = None, compiled: bool = False
+def open_network(path: Path, given: Mapping[str, Any], device: torch.device, compiled: bool = False) -> Opened:
+    """``build_network`` of a file, with the classes of its head."""
+    return build_network(read_weights(path), given, device, compiled=compiled)
+
+
+def build_network(
+    weights: Weights,
+    given: Mapping[str, Any],
+    device: torch.device,
+    num_classes: int | None = None,
+    compiled: bool = False,
 ) -> Opened:
     """The network of a checkpoint, ready to score clips.
 
@@ -63,10 +93,9 @@ def open_network(
         compiled: whether torch.compile compiles it.
 
     Raises:
-        InputError: it cannot be read or does not fit, or nobody says what is needed.
+        InputError: it does not fit, or nobody says what is needed.
     """
-    content, digest = read_hashed_checkpoint(path)
-    found = describe(content, path)
+    path, content, found, digest = weights
     settings = resolve(given, found, path)
     num_classes = num_classes or found.num_classes
     if num_classes is None:

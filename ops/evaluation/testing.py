@@ -32,7 +32,8 @@ from ops.evaluation.metrics import RunningMean
 from ops.evaluation.score_averaging import RULES
 from ops.evaluation.score_files.score_journal import ScoreJournal
 from ops.evaluation.score_files.score_output import ScoreOutput
-from ops.evaluation.tested_networks import Tested, load_networks
+from ops.evaluation.tested_data import with_data
+from ops.evaluation.tested_networks import Tested, load_networks, read_weights
 from ops.models import Recognizer
 from ops.runtime import InputError, autocast, distributed, get_logger, show_bars
 from ops.settings import TestConfig
@@ -46,12 +47,15 @@ def score_views(config: TestConfig, device: torch.device) -> None:
         InputError: what a user can get wrong.
     """
     log = get_logger()
-    records = read_list(config.dataset.val_list, config.dataset)[: config.max_num]
+    weights = [read_weights(path) for path in config.weights]
+    config = with_data(config, [each.content for each in weights], [each.found for each in weights])
+    records = read_list(config.data.val_list, config.data)[: config.max_num]
     skip = config.on_bad_video == "skip"
-    check_first_video(records, config.dataset, skip)
-    bad = BadVideos(config.dataset.val_list, len(records), skip, config.max_bad)
-    source = VideoSource(config.dataset, records, choose_decoder(config.decoder))
-    config, tested = load_networks(config, device)
+    check_first_video(records, config.data, skip)
+    bad = BadVideos(config.data.val_list, len(records), skip, config.max_bad)
+    source = VideoSource(config.data, records, choose_decoder(config.decoder))
+    config, tested = load_networks(config, weights, device)
+    del weights  # the networks have them
     models = [each.network for each in tested]
     measurement = _measurement(config, len(records), tested)
     crowding = workers_warning(config.workers)
@@ -92,8 +96,8 @@ def _fill(
 def _measurement(config: TestConfig, num_videos: int, tested: Sequence[Tested]) -> Measurement:
     sampling = "random" if config.clip_sampling == "random" else "even"
     return Measurement(
-        dataset=config.dataset.name,
-        video_list=config.dataset.val_list.name,
+        dataset=config.data.name,
+        video_list=config.data.val_list.name,
         num_videos=num_videos,
         scored_videos=num_videos,
         segments=tuple(each.network.design.num_segments for each in tested),

@@ -54,11 +54,13 @@ def settings_parser(
 
 
 def _usage(parser: SettingsParser) -> str:
-    """The usage line: what is required, without the many optional arguments."""
-    required = [
-        " ".join((*action.option_strings[-1:], str(action.metavar))) for action in parser._actions if action.required
-    ]
-    return " ".join((parser.prog, *required, "[options]"))
+    """The usage line: positional arguments and what is required, without the many optional arguments."""
+    words = []
+    for action in parser._actions:
+        if action.required or not action.option_strings:
+            word = " ".join((*action.option_strings[-1:], str(action.metavar)))
+            words.append(word if action.required else f"[{word}]")
+    return " ".join((parser.prog, *words, "[options]"))
 
 
 def parse(parser: SettingsParser, kind: type, argv: Sequence[str] | None = None) -> Any:

@@ -1,11 +1,13 @@
 """Settings of the test scripts."""
 
 import argparse
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from ops.data import DatasetOptions, DatasetSpec, resolve_dataset, with_val_list
+from ops.data import BUILT_IN, DatasetOptions, DatasetSpec, resolve_dataset, with_val_list
 from ops.models import ARCHS, NETWORKS, check_motion
 from ops.runtime import CommaList, Settings, above, at_least, from_to, part, plural, require, setting
 from ops.settings.network import FRAMES_SEEN, SOME_MODULES, MotionModules
@@ -55,20 +57,43 @@ class TestModel:
 class TestedDataset(DatasetOptions):
     """A data set, and the list of it that is tested on."""
 
+    name: str = setting(
+        "dataset", default="", unset=_SAYS,
+        help=f"name of the data set: {', '.join(BUILT_IN)}, or a name of your own, described by --dataset_config or by "
+        f"the options below",
+    )  # fmt: skip
     test_list: str | None = setting(
         "--test_list", default=None, unset="the validation list", metavar="FILE", optional=True,
         help="list of videos to test on, one per line",
     )  # fmt: skip
 
-    def resolve(self) -> DatasetSpec:
-        return with_val_list(resolve_dataset(self), self.test_list)
+    def resolve(self) -> "DatasetSpec | TestedDataset":
+        """The data set, or these options where a checkpoint is to say the name or the number of classes."""
+        described = self.dataset_config or self.num_class or self.class_names or self.name in BUILT_IN
+        return self.resolve_with({}) if self.name and described else self
+
+    def resolve_with(self, known: Mapping[str, Any]) -> DatasetSpec:
+        """The data set; ``known`` is what a checkpoint says of it, by field.
+
+        Raises:
+            InputError: something is missing or contradicts itself.
+        """
+        if self.test_list is not None and self.name not in BUILT_IN:  # stands for lists that nobody names
+            known = {"train_list": Path(self.test_list), "val_list": Path(self.test_list), **known}
+        return with_val_list(resolve_dataset(self, known), self.test_list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings(Settings):
-    """The data set that is tested on."""
+    """The data set that is tested on; its options until a checkpoint has been asked for what they do not say."""
 
-    dataset: DatasetSpec = part(TestedDataset, TestedDataset.resolve)
+    dataset: DatasetSpec | TestedDataset = part(TestedDataset, TestedDataset.resolve)
+
+    @property
+    def data(self) -> DatasetSpec:
+        """The data set, once it is known."""
+        assert isinstance(self.dataset, DatasetSpec)
+        return self.dataset
 
 
 class ClipNumbers:
@@ -191,8 +216,9 @@ class ScoreSettings(Settings):
     group: ClassVar[str] = "scores"
 
     output_dir: Path = setting(
-        "--output_dir", metavar="DIR", help="folder for the scores, one file CLIP_cropN.pkl for each clip and crop"
-    )
+        "--output_dir", default=None, unset="results/NAME_CxK: name of the weights, crops and clips", metavar="DIR",
+        help="folder for the scores, one file CLIP_cropN.pkl for each clip and crop",
+    )  # fmt: skip
     overwrite: bool = setting(
         "--overwrite", default=False, help="replace scores in the folder that were measured with other settings"
     )
@@ -244,15 +270,28 @@ class TestConfig(
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_dense(max(self.test_segments or (0,)))
+        if self.output_dir is None:
+            names = "+".join(map(name_of_weights, self.weights))
+            object.__setattr__(self, "output_dir", Path("results", f"{names}_{self.num_crops}x{self.num_clips}"))
 
     def headline(self, processes: int) -> str:
         """Checkpoints, data, views and batch, for the first line of the log."""
         names = ", ".join(map(str, self.weights))
+        known = isinstance(self.dataset, DatasetSpec)
+        on = f"{self.dataset.name} ({self.data.val_list})" if known else "the data set that the checkpoint says"
         clips = plural(self.num_clips, "clip")
         if len(self.clips) < self.num_clips:
             clips = f"{len(self.clips)} of {clips}"
         return (
-            f"testing {names} on {self.dataset.name} ({self.dataset.val_list}): {plural(self.num_crops, 'crop')} x "
+            f"testing {names} on {on}: {plural(self.num_crops, 'crop')} x "
             f"{clips}, batches of {plural(self.batch_size, 'view')} x "
             f"{plural(processes, 'process')}"
         )
+
+
+def name_of_weights(path: Path) -> str:
+    """What a folder of their scores is called: their file, and its folder where every run has a file of that name."""
+    name = re.sub(r"(\.(pth|pt|tar|ckpt|bin))+$", "", path.name)
+    is_usual = re.fullmatch(r"(ckpt\.)?best|last|\d+_epoch_ckpt|ckpt|checkpoint|model", name)
+    folder = path.absolute().parent.name
+    return f"{folder}_{name}" if is_usual and folder else name

@@ -56,13 +56,13 @@ def test_its_weights_say_what_it_is(network: str, folder: Path) -> None:
 def test_tested_alone_and_together(folder: Path) -> None:
     """An ensemble reads of each video the frames that each network sees: its scores are the mean of theirs."""
     for network in OTHERS:
-        command = ("motion", "--weights", weights_of(network), "--output_dir", network, *QUIET)
-        said = succeeded(run_script(CENTRE, *command, cwd=folder))
+        said = succeeded(run_script(CENTRE, "--weights", weights_of(network), *QUIET, cwd=folder))
+        assert f"{weights_of(network)}: data set motion" in said
         assert "2 frames x 1 crop x 1 clip, 32 x 32 px" in said and "in training" not in said
     several = ",".join(map(weights_of, OTHERS))
-    command = ("motion", "--weights", several, "--model", ",".join(OTHERS), "--coeff", "1,2,3", "--output_dir", "all")
+    command = ("--weights", several, "--model", ",".join(OTHERS), "--coeff", "1,2,3", "--output_dir", "all")
     succeeded(run_script(CENTRE, *command, *QUIET, cwd=folder))
-    alone = [scores(folder / network) for network in OTHERS]
+    alone = [scores(folder / "results" / f"{run_of(network)}_best_1x1") for network in OTHERS]
     expected = np.tensordot([1 / 3, 2 / 3, 1], alone, axes=1)
     np.testing.assert_allclose(scores(folder / "all"), expected, rtol=1e-5, atol=1e-6)
     assert not np.allclose(alone[0], alone[1], atol=1e-3) and not np.allclose(alone[1], alone[2], atol=1e-3)

@@ -299,6 +299,25 @@ class TestTestFlags:
     def test_value(self, parse: Callable[[str], TestConfig], text: str, field: str, value: Any) -> None:
         assert getattr(parse(text), field) == value
 
+    @pytest.mark.parametrize(
+        "words", ["motion --weights a.pth", "--weights a.pth motion", "--local-rank=0 motion --weights a.pth"]
+    )
+    def test_the_data_set_stands_anywhere(self, words: str) -> None:
+        assert parse_test(centre_script.SCRIPT, words.split()).data.name == "motion"
+
+    @pytest.mark.parametrize(
+        ("script", "weights", "folder"),
+        [
+            (centre_script, "d/TSM_kinetics_RGB_e50.pth", "results/TSM_kinetics_RGB_e50_1x1"),
+            (three_script, "checkpoint/run/best.pth.tar", "results/run_best_3x10"),
+            (centre_script, "a/last.pth.tar,b/12_epoch_ckpt.pth.tar", "results/a_last+b_12_epoch_ckpt_1x1"),
+        ],
+    )
+    def test_weights_alone(self, script: Any, weights: str, folder: str) -> None:
+        config = parse_test(script.SCRIPT, ["--weights", weights])
+        assert config.output_dir == Path(folder)
+        assert "on the data set that the checkpoint says" in config.headline(1)
+
     def test_lists(self) -> None:
         assert centre().dataset.val_list == Path("data/motion/val_videos.txt")
         assert centre("--val_list v.txt").dataset.val_list == Path("v.txt")
@@ -369,7 +388,7 @@ class TestRefused:
     def test_negative_seed_of_random_clips(self, parse: Callable[[str], Any]) -> None:
         refusal(parse, "--clip_sampling random --seed -1")
 
-    @pytest.mark.parametrize("words", ["motion", "motion --weights a", "motion --output_dir DIR", "--weights a"])
+    @pytest.mark.parametrize("words", ["motion", "motion --output_dir DIR", "--output_dir DIR"])
     def test_required_of_testing(self, words: str) -> None:
         with pytest.raises(InputError):
             parse_test(centre_script.SCRIPT, words.split())

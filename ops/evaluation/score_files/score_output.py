@@ -55,7 +55,7 @@ class ScoreOutput:
             "data": self.data,
         }
         name = f"clips_{config.clips[0]}_to_{config.clips[-1]}"
-        shape = (len(config.clips) * config.num_crops, config.dataset.num_classes)
+        shape = (len(config.clips) * config.num_crops, config.data.num_classes)
         self.journal = ScoreJournal(config.output_dir, name, key, shape)
         self._lock = distributed.on_main_only(self._claim)
         self.is_complete: bool = distributed.on_main(self._is_complete)
@@ -133,7 +133,7 @@ class ScoreOutput:
                 f"{len(missing):,}, the first is {self.names[missing[0]]}; all processes must write to the same folder"
             )
         if not found:
-            raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
+            raise InputError(f"{config.data.val_list}: expected a video that can be read, got none")
         scored = sorted(found)
         scores = np.stack([found[i] for i in scored])  # (N, V, K)
         labels, names = [self.labels[i] for i in scored], [self.names[i] for i in scored]
@@ -142,14 +142,14 @@ class ScoreOutput:
             clip, crop = config.clips[view // config.num_crops], view % config.num_crops
             write_view(
                 config.output_dir, clip, crop, scores[:, view], labels, names, measurement, self.data,
-                config.dataset.class_names,
+                config.data.class_names,
             )  # fmt: skip
         self.journal.remove()
         rule = RULES[config.average]
         averaged = sum(rule(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
         if config.csv_file is not None:
             probabilities = as_probabilities(averaged, config.average)
-            _write_predictions(config.csv_file, names, labels, probabilities, config.dataset.class_names)
+            _write_predictions(config.csv_file, names, labels, probabilities, config.data.class_names)
         top1, top5 = top_accuracies(averaged, np.array(labels))
         clips = "all clips" if len(config.clips) == config.num_clips else f"clip {', '.join(map(str, config.clips))}"
         log = get_logger()

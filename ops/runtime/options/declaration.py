@@ -31,7 +31,7 @@ class Setting:
         flags: its names on the command line; a name without dashes is a positional argument.
         help: what it does, with unit; the default is appended.
         default: of the command line; REQUIRED where there is none.
-        unset: what None, the default, amounts to, in words.
+        unset: what None or an empty text, the default, amounts to, in words.
         kind: argparse type of a value; default: the type of the field. Its ``show`` gives a value's text.
         limit: what each number must fulfil.
         choices: the allowed values.
@@ -71,7 +71,7 @@ class Setting:
         return f"default: {'as the checkpoint says, or ' if self.in_checkpoint else ''}{self._default_value()}"
 
     def _default_value(self) -> str:
-        if self.default is None:
+        if self.default is None or self.default == "":
             return self.unset
         if isinstance(self.default, bool):
             return "on" if self.default else "off"
@@ -194,6 +194,8 @@ def _add(group: Any, path: str, what: Setting, annotation: Any) -> None:
     if several and what.kind is None:
         how["nargs"] = "+"
     if not what.flags[0].startswith("-"):
+        if what.default is not REQUIRED:
+            how |= {"nargs": "?", "default": what.default}
         group.add_argument(path, **how | {"metavar": what.metavar or what.flags[0]})
     elif what.default is REQUIRED:
         group.add_argument(*what.flags, dest=path, required=True, **how)

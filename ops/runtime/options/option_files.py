@@ -92,6 +92,10 @@ class SettingsParser(OneLineParser):
         defaults = {action.dest: action.default for action in actions}
         unsaid = object()
         parsed, unknown = self.parse_known_args(words, argparse.Namespace(**dict.fromkeys(defaults, unsaid)))
+        for action in actions:  # argparse takes an optional positional argument only in front of all options
+            if action.nargs == "?" and getattr(parsed, action.dest) == action.default:
+                is_there = bool(unknown) and not unknown[0].startswith("-")
+                setattr(parsed, action.dest, unknown.pop(0) if is_there else unsaid)
         if unknown:
             advice = self.advice.get(unknown[0], self.advice.get(Path(unknown[0]).suffix, ""))
             self.error(f"unrecognized arguments: {' '.join(unknown)}{advice and f'; {advice}'}")
