@@ -28,7 +28,7 @@ ifneq ($(filter-out $(WINGS),$(WING)),)
 $(error Expected WING to be one of: $(WINGS). Got: $(WING))
 endif
 
-.PHONY: help demo demo-control test test-slow test-fuzz lint clean
+.PHONY: help demo demo-control study test test-slow test-fuzz lint clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,9 @@ demo: .venv/installed ## render the motion set, train MSN on it, test it, report
 
 demo-control: ## the same without motion modules: stays near chance, because appearance alone cannot tell the classes
 	$(MAKE) demo DEMO_MOTION=none DEMO_SUFFIX=control
+
+study: .venv/installed ## train all networks alike on the motion set and write docs/study.md; continues if interrupted (hours)
+	$(BIN)/python scripts/benchmarks/study.py
 
 # One thread in each test process: two of them share the cores.
 test: .venv/installed-dev ## run the tests; make test WING=models runs those of tests/models only

@@ -17,7 +17,7 @@ from tests.test_layout import WINGS
 FOLDERS = ("ops", "scripts", "tests", "docs", "recipes", ".ci")
 FILE_ENDINGS = (".py", ".sh", ".md", ".args")
 # Scripts whose options are said by --help, and by that of each of their subcommands.
-SCRIPTS = [*REPOSITORY.glob("*.py"), *sorted((REPOSITORY / "scripts").glob("*.py"))]
+SCRIPTS = [*REPOSITORY.glob("*.py"), *sorted((REPOSITORY / "scripts").rglob("*.py"))]
 SUBCOMMANDS = {"make_lists.py": ("something", "ucf101", "folders")}
 OF_OTHER_PROGRAMS = {
     "--nproc_per_node", "--master_port", "--max-restarts", "--signals-to-handle", "--standalone",  # torchrun

@@ -18,7 +18,7 @@ MODULES = sorted((REPOSITORY / "ops").glob("*/**/*.py"))
 MAX_FILES = 14  # in a folder
 SCRIPT_NAMES = ("main", "test_models_center_crop", "test_models_three_crops", "pkl_to_results")
 SCRIPTS = [REPOSITORY / f"{name}.py" for name in SCRIPT_NAMES]
-COMMANDS = [*SCRIPTS, *sorted((REPOSITORY / "scripts").glob("*.py"))]
+COMMANDS = [*SCRIPTS, *sorted((REPOSITORY / "scripts").rglob("*.py"))]
 MAX_BYTES = 1_000_000
 
 
