@@ -171,7 +171,7 @@ def draw(findings: Findings, costs: Mapping[str, Cost]) -> bytes:
     figure = Figure(figsize=(12, 9), layout="constrained")
     panels = figure.subplots(len(CLASS_SETS), len(COSTS), sharey=True, sharex="col", squeeze=False)
     for row, (classes, count) in zip(panels, CLASS_SETS.items(), strict=True):
-        for axes, (name, label) in zip(row, COSTS, strict=True):
+        for axes, (name, _) in zip(row, COSTS, strict=True):
             axes.axhline(100 / count, color="#777777", linestyle="--", linewidth=1, label="chance")
             for number, variant in enumerate(VARIANTS):
                 accuracy = findings.accuracy(variant, classes)
