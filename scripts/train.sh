@@ -3,6 +3,7 @@
 #
 #   bash scripts/train.sh RECIPE [options of main.py]
 #   NUM_GPUS=8 ROOT=/data/something bash scripts/train.sh msn_something_v1_8f --amp bf16
+#   NUM_GPUS=8 bash scripts/train.sh tsm_something somethingv2 RGB    # a recipe for several data sets: which one, behind it
 #
 # RECIPE is the name of a recipe or a file of options. Options override it, and so do these variables:
 #   NUM_GPUS    number of GPU processes (default: 2); the learning rate is scaled to NUM_GPUS x BATCH_SIZE

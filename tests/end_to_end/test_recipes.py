@@ -18,6 +18,7 @@ import pytest
 
 import test_models_center_crop as center_script
 import test_models_three_crops as three_script
+from ops.models.names import NETWORKS
 from ops.runtime.options.option_files import read_option_file
 from ops.settings.command_lines import parse_results, parse_test, parse_train
 from ops.settings.saved import config_dict
@@ -77,6 +78,8 @@ def of_before(config: Any) -> dict[str, Any]:
 
 def shared(now: Any, was: Any) -> Any:
     """What settings say now of those that there were before."""
+    if isinstance(was, list) and len(now) == len(was):
+        return [shared(*pair) for pair in zip(now, was, strict=True)]
     return {key: shared(now[key], was[key]) for key in was} if isinstance(was, dict) else now
 
 
@@ -122,6 +125,108 @@ class TestAsBefore:
 def differing(a: TrainConfig, b: TrainConfig) -> dict[str, object]:
     """Fields of the first that the second has not."""
     return {f.name: getattr(a, f.name) for f in fields(a) if f.compare and getattr(a, f.name) != getattr(b, f.name)}
+
+
+SHARED = {"arch": "resnet50", "consensus": "avg", "dropout": 0.5, "clip_gradient": 20, "lr_scheduler": "step",
+          "lr_decay_rate": 0.1, "momentum": 0.9, "num_segments": 8, "warmup_epoch": 0, "accumulate": 1,
+          "dense_sample": False, "input_size": 224, "eval_freq": 1, "loss_type": "nll"}  # fmt: skip
+SINGLE, GROUPS = {"param_groups": "single", "partialbn": False}, {"param_groups": "tsn", "partialbn": False}
+SOMETHING_OF_TSM = {"lr": 0.01, "lr_batch_size": 64, "lr_steps": (20, 40), "epochs": 50, "weight_decay": 5e-4,
+                    "flips": False, **GROUPS}  # fmt: skip
+KINETICS_OF_TSM = {"lr": 0.02, "lr_batch_size": 128, "lr_steps": (20, 40), "epochs": 50, "weight_decay": 1e-4,
+                   "flips": True, **GROUPS}  # fmt: skip
+TUNING = {"lr": 0.001, "lr_steps": (10, 20), "epochs": 25, "dropout": 0.8, "weight_decay": 5e-4, "flips": True}
+TUNING_OF_TSM = {**TUNING, "lr_batch_size": 64, "param_groups": "tsn", "partialbn": True}
+# As their authors published them; TSN on other data than Kinetics as TSM, TDN's fine-tuning as MSN's.
+PUBLISHED = {
+    ("tdn", "something"): {"lr": 0.01, "lr_batch_size": 64, "lr_steps": (30, 45, 55), "epochs": 60,
+                           "weight_decay": 5e-4, "flips": True, **SINGLE},
+    ("tdn", "kinetics"): {"lr": 0.02, "lr_batch_size": 128, "lr_steps": (50, 75, 90), "epochs": 100,
+                          "weight_decay": 1e-4, "flips": True, **SINGLE},
+    ("tdn", "fine_tune"): {**TUNING, "lr_batch_size": 16, **SINGLE},
+    ("tsm", "something"): SOMETHING_OF_TSM,
+    ("tsm", "kinetics"): KINETICS_OF_TSM,
+    ("tsm", "fine_tune"): TUNING_OF_TSM,
+    ("tsn", "something"): SOMETHING_OF_TSM,
+    ("tsn", "kinetics"): {**KINETICS_OF_TSM, "num_segments": 5},
+    ("tsn", "fine_tune"): TUNING_OF_TSM,
+}  # fmt: skip
+DATA = {"something": ("something", "somethingv2"), "kinetics": ("kinetics",), "fine_tune": ("ucf101", "hmdb51")}
+
+
+class TestOtherNetworks:
+    def test_every_recipe_is_there(self) -> None:
+        others = [path.stem for path in RECIPES.glob("*.args") if not path.stem.startswith("msn_")]
+        assert sorted(others) == sorted(f"{network}_{family}" for network, family in PUBLISHED)
+
+    @pytest.mark.parametrize(("network", "family"), PUBLISHED)
+    def test_training_is_as_published(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, family: str
+    ) -> None:
+        """On each data set, in 8 processes of as many videos as are a step in the published code."""
+        monkeypatch.chdir(tmp_path)
+        expected = {**SHARED, **PUBLISHED[network, family], "network": network, "pretrain": "imagenet"}
+        videos = expected["lr_batch_size"]
+        for dataset in DATA[family]:
+            named = () if family == "kinetics" else (dataset, "RGB")
+            variables = {"NUM_GPUS": "8", "BATCH_SIZE": str(videos // 8), "SPLITS": "2"}
+            ((script, processes, arguments),) = recorded(
+                tmp_path, "train.sh", f"{network}_{family}", *named, **variables
+            )
+            assert (script, processes) == ("main.py", 8)
+            config = parse_train(arguments)
+            found = {name: getattr(config.model if hasattr(config.model, name) else config, name) for name in expected}
+            assert found == expected
+            assert config.scaled_lr(processes * config.batch_size) == config.lr
+            assert config.dataset.name == dataset and config.model.motion == NETWORKS[network]
+            if family == "fine_tune":
+                segments = PUBLISHED[network, "kinetics"].get("num_segments", 8)
+                run_name = f"{network.upper()}_kinetics_RGB_resnet50_avg_segment{segments}"
+                assert config.tune_from == f"checkpoint/{run_name}/best.pth.tar" and config.suffix == "split2"
+                assert config.dataset.val_list.name == "val_videos_split2.txt"
+            else:
+                assert (
+                    config.run_name
+                    == f"{network.upper()}_{dataset}_RGB_resnet50_avg_segment{config.model.num_segments}"
+                )
+
+    @pytest.mark.parametrize(
+        ("recipe", "script", "crops", "clips", "full_res", "dense", "average"),
+        [
+            ("one_clip", "test_models_center_crop.py", 1, 1, False, False, "softmax"),
+            ("ten_clips", "test_models_three_crops.py", 3, 10, True, False, "softmax"),
+            ("twice_sample", "test_models_three_crops.py", 3, 2, True, False, "logits"),
+            ("ten_dense_clips", "test_models_three_crops.py", 3, 10, True, True, "logits"),
+        ],
+    )
+    def test_views(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str, script: str, crops: int, clips: int,
+        full_res: bool, dense: bool, average: str,
+    ) -> None:  # fmt: skip
+        """Of any data set and checkpoint, whose network, backbone and segments the checkpoint says."""
+        monkeypatch.chdir(tmp_path)
+        first, second = recorded(tmp_path, "test.sh", recipe, "somethingv2", WEIGHTS="tsm.pth")
+        config = parse_test(TEST_SCRIPTS[script], first[2])
+        assert first[0] == script and config.dataset.name == "somethingv2"
+        assert [str(model.weights) for model in config.models] == ["tsm.pth"]
+        assert (config.num_crops, config.num_clips, config.clips) == (crops, clips, tuple(range(clips)))
+        assert (config.full_res, config.dense_sample, config.average) == (full_res, dense, average)
+        assert config.was_given("dense_sample") is dense  # else the checkpoint says it
+        assert (config.networks, config.archs, config.test_segments) == (None, None, None)
+        results = settings_of(second[0], second[2])
+        assert (results["num_crops"], results["num_clips"], results["average"]) == (crops, clips, None)
+        assert results["folders"] == [f"results/{recipe}_somethingv2"] == [str(config.output_dir)]
+
+    def test_8_and_16_segments_as_published(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        variables = {"WEIGHTS_8F": "a", "WEIGHTS_16F": "b", "AVERAGE": "relu"}
+        commands = recorded(tmp_path, "test.sh", "one_clip_8f_16f", "something", **variables)
+        tests = [parse_test(TEST_SCRIPTS[c[0]], c[2]) for c in commands if c[0] in TEST_SCRIPTS]
+        together = settings_of(commands[-1][0], commands[-1][2])
+        assert [str(test.models[0].weights) for test in tests] == ["a", "b"]
+        assert [str(test.output_dir) for test in tests] == together["folders"]
+        assert together["folders"] == [f"results/one_clip_8f_16f_something/{n}f" for n in (8, 16)]
+        assert together["average"] == "relu"
 
 
 class TestFiles:
