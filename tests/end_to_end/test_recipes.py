@@ -355,7 +355,8 @@ def data(motion_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def carry_out(folder: Path, script: str, recipe: str, *arguments: str, **environment: str) -> str:
     """Run a recipe for real, with this Python and small batches."""
     variables = {"PYTHON": sys.executable, "BATCH_SIZE": "2", "WORKERS": "1", "PRETRAIN": "none", **environment}
-    return succeeded(run("bash", str(SCRIPTS / script), f"msn_{recipe}", *arguments, cwd=folder, **variables))
+    recipe = f"msn_{recipe}" if recipe.startswith(("something", "kinetics", "ucf101", "hmdb51")) else recipe
+    return succeeded(run("bash", str(SCRIPTS / script), recipe, *arguments, cwd=folder, **variables))
 
 
 class TestRun:
@@ -416,3 +417,15 @@ class TestRun:
             data, "train.sh", "hmdb51_8f", *TINY, "--epochs", "2", NUM_GPUS="1", TUNE_FROM=weights, SPLITS="2"
         )
         assert "after 1 epoch" in again and "tuning from" not in again
+
+    @pytest.mark.slow
+    def test_tsm_by_its_own_protocol(self, data: Path) -> None:
+        output = carry_out(data, "train.sh", "tsm_something", "somethingv2", "RGB", *TINY, NUM_GPUS="1")
+        assert "the learning rate 0.01 for 64 videos per step becomes 0.0003125 for 2 videos per step" in output
+        assert "clips of somethingv2 are not flipped, as published for TSM" in output
+        weights = "checkpoint/TSM_somethingv2_RGB_resnet10_avg_segment8/best.pth.tar"
+        output = carry_out(data, "test.sh", "twice_sample", "somethingv2", WEIGHTS=weights)
+        said = "8 frames x 3 crops x 2 clips, 36 x 36 px from short side 36, somethingv2 val.txt (3 videos)"
+        assert output.count(said) == 3 and output.count("views averaged as logits") == 3  # begin, end, results
+        results = json.loads((data / "results/twice_sample_somethingv2/results.json").read_text())
+        assert results["average"] == "logits"
