@@ -153,9 +153,9 @@ class Prediction:
         self._overlay(source, captions)
 
     def _add(self, answer: Answer) -> None:
-        tqdm.write(answer.text(self.config.top))
         for file in self._files:
             file.add(answer)
+        tqdm.write(answer.text(self.config.top))
 
     def _fail(self, reason: str) -> None:
         self.failures += 1

@@ -13,7 +13,7 @@ from typing import Any
 from ops.data import VideoRecord, VideoSource, read_lines
 from ops.inference.streams import StreamedVideo
 from ops.runtime import Failure, InputError
-from ops.video import FrameFolder, Reader, is_video_name, open_video
+from ops.video import FrameFolder, Reader, VideoError, is_video_name, open_video
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 LIST_SUFFIXES = (".txt", ".lst")
@@ -43,6 +43,8 @@ class Source:
         Raises:
             VideoError: it cannot be read.
         """
+        if self.kind == "camera":
+            raise VideoError(f"{self.name}: expected --every SECONDS with a camera, got none")
         if self.kind == "frames":
             assert self.num_frames is not None
             return FrameFolder(Path(self.name), self.num_frames, self.template)

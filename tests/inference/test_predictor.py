@@ -13,6 +13,7 @@ from ops.inference.predicting import Prediction
 from ops.inference.predictor import Predictor
 from ops.inference.sources import find_sources
 from ops.models.build import build_model
+from ops.runtime.distributed import pick_device
 from ops.runtime.errors import InputError
 from ops.runtime.worker_pool import Failure
 from ops.settings.command_lines import parse, parse_test, predict_parser
@@ -48,7 +49,7 @@ def numbers(row: dict[str, str]) -> list[str]:
 def measure(weights: Path, out: Path, *options: str, script: TestScript = CENTER, dataset: str = "motion") -> None:
     """What a test script says of its list, in ``test.csv``."""
     files = ("--output_dir", out / "scores", "--csv_file", out / "test.csv", "--weights", weights)
-    score_views(parse_test(script, [dataset, *map(str, files), "-j", "0", *options]), torch.device("cpu"))
+    score_views(parse_test(script, [dataset, *map(str, files), "-j", "0", *options]), pick_device(None))
 
 
 @pytest.fixture
@@ -157,6 +158,8 @@ class TestBadVideos:
             predictor(write_broken(tmp_path / "broken.mp4"))
         with pytest.raises(InputError, match=r"none\.mp4: expected a video, a folder"):
             predictor(tmp_path / "none.mp4")
+        with pytest.raises(InputError, match="camera: expected --every SECONDS with a camera"):
+            predictor("camera")
 
 
 class TestCommand:
