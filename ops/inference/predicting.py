@@ -10,10 +10,10 @@ from tqdm import tqdm
 from ops.data import read_class_names
 from ops.inference.answer_files import AnswerFile, csv_file, json_file
 from ops.inference.answers import Answer, Caption
+from ops.inference.over_time.sliding import Sliding
+from ops.inference.over_time.timeline import Timeline
 from ops.inference.predictor import Predictor
-from ops.inference.sliding import Sliding
 from ops.inference.sources import Source, find_sources
-from ops.inference.timeline import Timeline
 from ops.runtime import (
     Failure,
     InputError,

@@ -63,27 +63,26 @@ def trained(folder: Path) -> Path:
     return next((folder / "checkpoint").glob("*/best.pth.tar"))
 
 
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """TSN, which sees one frame a segment, without class names."""
+def untrained(network: str, path: Path) -> Path:
+    """A checkpoint of any network, without class names."""
     torch.manual_seed(0)
-    state = build_model("resnet10", 8, 3, model="tsn").state_dict()
+    state = build_model("resnet10", 8, 3, model=network).state_dict()
     state["head.weight"] *= 100
-    path = tmp_path_factory.mktemp("tsn") / "tsn.pth.tar"
-    torch.save(
-        {"state_dict": state, "config": {"input_size": 32, "model": {"network": "tsn", "num_segments": 3}}}, path
-    )
+    config = {"input_size": 32, "model": {"network": network, "num_segments": 3}}
+    torch.save({"state_dict": state, "config": config}, path)
     return path
 
 
 class TestEqualsTheTestScripts:
-    @pytest.mark.parametrize("network", ["msn", "tsn"])
-    @pytest.mark.parametrize(("crops", "clips"), [(1, 1), (3, 2)])
+    @pytest.mark.parametrize(
+        ("network", "crops", "clips"), [("msn", 1, 1), ("msn", 3, 2), ("tdn", 1, 1), ("tsm", 1, 1), ("tsn", 3, 2)]
+    )
     def test_of_every_network(
-        self, trained: Path, untrained: Path, folder: Path, tmp_path: Path, network: str, crops: int, clips: int
+        self, trained: Path, folder: Path, tmp_path: Path, network: str, crops: int, clips: int
     ) -> None:
-        weights = trained if network == "msn" else untrained
-        measure(weights, tmp_path, "--clip_index", "all", script=TestScript("test", crops, clips, ""))
+        weights = trained if network == "msn" else untrained(network, tmp_path / "a.pth.tar")
+        script = TestScript("test_models_center_crop.py", crops, clips, "")
+        measure(weights, tmp_path, "--clip_index", "all", "--average", "softmax", script=script)
         views = ("--num_clips", str(clips), "--test_crops", str(crops))
         assert answer(weights, "data/motion/val_videos.txt", "--csv", tmp_path / "a.csv", "-j", "2", *views) == 0
         expected, found = rows(tmp_path / "test.csv"), rows(tmp_path / "a.csv")
@@ -164,15 +163,16 @@ class TestBadVideos:
 
 class TestCommand:
     def test_classes_without_names_are_numbered(
-        self, untrained: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     ) -> None:
+        weights = untrained("tsn", tmp_path / "tsn.pth.tar")
         video = "data/motion/videos/val/00000.mp4"
-        assert answer(untrained, video, "--csv", tmp_path / "a.csv") == 0
+        assert answer(weights, video, "--csv", tmp_path / "a.csv") == 0
         said = capsys.readouterr()
         assert (said.out + said.err).count("has no class names: classes are numbered (--class_names FILE)") == 1
         row = rows(tmp_path / "a.csv")[0]
         assert row["top1_class"] == row["top1"]
-        assert answer(untrained, video, "--class_names", "data/motion/classes.txt", "--csv", tmp_path / "b.csv") == 0
+        assert answer(weights, video, "--class_names", "data/motion/classes.txt", "--csv", tmp_path / "b.csv") == 0
         assert (
             rows(tmp_path / "b.csv")[0]["top1_class"]
             == Path("data/motion/classes.txt").read_text().split()[int(row["top1"])]

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from ops.inference.answers import Answer, Caption, Guess
+from ops.inference.over_time.timeline import MOST_COLUMNS, Timeline
 from ops.inference.sources import find_source
-from ops.inference.timeline import MOST_COLUMNS, Timeline
 from ops.visual.overlay import BEST, draw_panel, even_size, shortened, write_overlay
 from ops.visual.timeline import draw_timeline, tick_seconds
 from tests import media

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ops.data import from_images
 from ops.inference.answers import Answer
-from ops.inference.live import LiveWindows
+from ops.inference.over_time.live import LiveWindows
+from ops.inference.over_time.windows import Window, WindowCutter, clip_of
 from ops.inference.predictor import Predictor
 from ops.inference.sources import Source
 from ops.inference.streams import PATIENCE, StreamClock, is_live, open_stream, pictures_of, reason_of
-from ops.inference.windows import Window, WindowCutter, clip_of
 from ops.runtime import plural
 from ops.video import Upright, VideoError
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from ops.inference.answers import Answer
+from ops.inference.over_time.sliding import Sliding
 from ops.inference.predictor import Predictor
-from ops.inference.sliding import Sliding
 from ops.inference.sources import find_source
 from ops.models.build import build_model
 from ops.runtime.errors import InputError
 from ops.video.errors import VideoError
 from tests import media
 from tests.commands import run_script
-from tests.live_stream import live_stream
+from tests.inference.over_time.live_stream import live_stream
 
 
 @pytest.fixture(scope="module")

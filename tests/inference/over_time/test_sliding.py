@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from ops.inference.over_time.sliding import Sliding
+from ops.inference.over_time.windows import WindowCutter
 from ops.inference.predictor import Predictor
-from ops.inference.sliding import Sliding
 from ops.inference.sources import find_source
 from ops.inference.streams import StreamClock
-from ops.inference.windows import WindowCutter
 from ops.models.build import build_model
 from ops.video.errors import VideoError
 from tests import media

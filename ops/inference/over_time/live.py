@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ops.inference.over_time.windows import Window, WindowCutter
 from ops.inference.streams import MAX_JUMP, StreamClock, pictures_of, reason_of
-from ops.inference.windows import Window, WindowCutter
 from ops.video import VideoError
 
 MAX_LAG = 1.0  # seconds that a packet may wait to be decoded

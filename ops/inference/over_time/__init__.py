@@ -1,0 +1,1 @@
+"""Answers over time: windows over long videos and live streams."""
