@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ops.models import NETWORKS
 from ops.runtime import plural
 
-ALL_MOTION = "stpme,dsme,shift"
 # What is averaged over views, in words, by the names of --average.
 AVERAGED = {
     "softmax": "averaged after the softmax",
     "logits": "averaged as logits",
     "relu": "averaged as max(logit, 0)",
 }
-_SEQUENCES = ("segments", "motion", "motion_windows", "coefficients", "remarks")
+_SEQUENCES = ("networks", "segments", "motion", "motion_windows", "coefficients", "remarks")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Measurement:
         amp: the type of mixed precision, if any.
         seed: of random clips; None where nothing is random.
         remarks: what was not as in training, in words.
+        networks: msn, tdn, tsm or tsn, of each model.
     """
 
     dataset: str
@@ -69,6 +70,7 @@ class Measurement:
     amp: str | None = None
     seed: int | None = None
     remarks: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ("msn",)
 
     def line(self) -> str:
         """One line for people."""
@@ -80,7 +82,11 @@ class Measurement:
         seed = "" if self.seed is None else f", seed {self.seed}"
         sampling = "" if self.sampling == "even" else f" ({self.sampling}{seed})"
         unusual = [
-            (set(self.motion) != {ALL_MOTION}, f"motion {' + '.join(self.motion)}"),
+            (set(self.networks) != {"msn"}, " + ".join(map(str.upper, self.networks))),
+            (
+                self.motion != tuple(motion_name(NETWORKS[name]) for name in self.networks),
+                f"motion {' + '.join(self.motion)}",
+            ),
             (self.motion_windows != self.segments, f"motion window {'+'.join(map(str, self.motion_windows))}"),
             (set(self.coefficients) != {1.0}, f"factors {', '.join(f'{c:g}' for c in self.coefficients)}"),
             (self.softmax and len(self.segments) > 1, "networks averaged after the softmax"),
@@ -104,7 +110,8 @@ class Measurement:
         """The inverse of ``to_dict``, from parsed JSON; raises ValueError on anything else."""
         names = {f.name for f in fields(cls)}
         if isinstance(values, Mapping):
-            values = {"remarks": [], "average": "softmax", **values}  # older measurements have none
+            older = {"remarks": [], "average": "softmax", "networks": ["msn"] * len(values.get("checkpoints") or ())}
+            values = {**older, **values}
         if not isinstance(values, Mapping) or set(values) != names:
             raise ValueError(f"expected a measurement with {', '.join(sorted(names))}")
         try:
@@ -122,7 +129,7 @@ class Measurement:
         )  # fmt: skip
         expected = [
             *((text, str) for text in (self.dataset, self.video_list, self.sampling, self.average)),
-            *((text, str) for text in (*self.motion, *self.remarks)),
+            *((text, str) for text in (*self.motion, *self.remarks, *self.networks)),
             *((c.file, str) for c in self.checkpoints),
             *((value, kind) for pairs in optional for value, kind in pairs if value is not None),
             *((number, int) for number in (self.num_videos, self.scored_videos, self.crops, self.clips, self.scale)),
@@ -133,6 +140,8 @@ class Measurement:
         for value, kind in expected:
             if type(value) is not kind:
                 raise ValueError(f"expected a measurement with {kind.__name__} in place of {ascii(value)[:200]}")
+        if not set(self.networks) <= set(NETWORKS):
+            raise ValueError(f"expected a measurement with networks of {', '.join(NETWORKS)}, got {self.networks!r}")
         if self.average not in AVERAGED:
             raise ValueError(f"expected a measurement with average {' or '.join(AVERAGED)}, got {self.average!r}")
 

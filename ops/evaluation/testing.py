@@ -101,6 +101,7 @@ def _measurement(config: TestConfig, num_videos: int, tested: Sequence[Tested]) 
         num_videos=num_videos,
         scored_videos=num_videos,
         segments=tuple(each.network.design.num_segments for each in tested),
+        networks=tuple(each.network.design.network for each in tested),
         motion=tuple(motion_name(each.network.design.motion) for each in tested),
         motion_windows=tuple(each.network.design.motion_window for each in tested),
         crops=config.num_crops,

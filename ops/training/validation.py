@@ -106,6 +106,7 @@ class Validator:
             num_videos=len(self.source.records),
             scored_videos=scored_videos,
             segments=(config.model.num_segments,),
+            networks=(self.model.design.network,),
             motion=(motion_name(self.model.design.motion),),
             motion_windows=(self.model.design.motion_window,),
             crops=1,

@@ -44,8 +44,9 @@ class TestMeasurement:
          {**MEASURED.to_dict(), "checkpoints": None}, {**MEASURED.to_dict(), "segments": 8},
          {k: v for k, v in MEASURED.to_dict().items() if k != "size"}, {**MEASURED.to_dict(), "coefficients": [1]},
          {**MEASURED.to_dict(), "amp": 1}, {**MEASURED.to_dict(), "softmax": 0},
+         {**MEASURED.to_dict(), "networks": ["i3d"]},
          {**MEASURED.to_dict(), "average": "max"}, {**MEASURED.to_dict(), "average": 1}],
-        ids=range(14),
+        ids=range(15),
     )  # fmt: skip
     def test_anything_else_is_a_value_error(self, values: Any) -> None:
         with pytest.raises(ValueError, match="measurement"):
@@ -54,6 +55,15 @@ class TestMeasurement:
     def test_older_ones_were_averaged_after_the_softmax(self) -> None:
         older = {key: value for key, value in MEASURED.to_dict().items() if key not in ("average", "remarks")}
         assert Measurement.from_dict(older) == MEASURED
+
+    def test_older_ones_were_of_msn(self) -> None:
+        several = replace(MEASURED, networks=("msn", "msn"), checkpoints=MEASURED.checkpoints * 2)
+        older = {key: value for key, value in several.to_dict().items() if key != "networks"}
+        assert Measurement.from_dict(older) == several
+
+    def test_a_whole_network_goes_without_its_modules(self) -> None:
+        several = replace(MEASURED, networks=("tsm", "tdn", "tsn"), motion=("shift", "stdm,ltdm,shift", "none"))
+        assert several.line().endswith(", TSM + TDN + TSN, views averaged after the softmax")
 
     def test_one_view_has_no_average(self) -> None:
         assert "averaged" not in replace(MEASURED, crops=1, clips=1).line()
@@ -73,7 +83,11 @@ class TestMeasurement:
             ({"scored_videos": 5}, "5 of 12 videos"),
             ({"sampling": "random"}, "(random)"),
             ({"motion": ("none",)}, ", motion none"),
-            ({"motion": ("stpme,dsme,shift", "stpme,shift")}, ", motion stpme,dsme,shift + stpme,shift"),
+            ({"networks": ("tdn",), "motion": ("ltdm",)}, ", TDN, motion ltdm"),
+            (
+                {"motion": ("stpme,dsme,shift", "stpme,shift"), "networks": ("msn", "msn")},
+                ", motion stpme,dsme,shift + stpme,shift",
+            ),
             ({"motion_windows": (4,)}, ", motion window 4"),
             ({"coefficients": (1.0, 0.5)}, ", factors 1, 0.5"),
             ({"softmax": True, "segments": (8, 8)}, ", networks averaged after the softmax"),

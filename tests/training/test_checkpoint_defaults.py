@@ -59,6 +59,32 @@ def test_a_new_run_has_the_published_weight_and_saves_it() -> None:
     assert config.model.motion_weight == 0.3
 
 
+@pytest.mark.parametrize(("network", "weight"), [("tdn", 0.25), ("tsm", None), ("tsn", None)])
+def test_of_another_network(network: str, weight: float | None) -> None:
+    """A new run of it, and one from its weights, which say what they are without being told."""
+    options = ("--arch", "resnet10", "--num_segments", "4")
+    new, _ = with_named(parse_train(["motion", "RGB", "--model", network, *options]))
+    assert (new.model.network, new.model.motion, new.model.motion_weight) == (network, NETWORKS[network], weight)
+    state = build_model("resnet10", 8, 4, model=network).state_dict()
+    for about in ({}, {"config": json.loads(json.dumps(config_dict(new)))}):
+        config = parse_train(["motion", "RGB", "--tune_from", "x.pth", "--num_segments", "4"])
+        config, remarks = with_checkpoint(config, Path("x.pth"), {"state_dict": state, **about})
+        assert config.model == new.model and remarks == ()
+        assert config.run_name == f"{network.upper()}_motion_RGB_resnet10_avg_segment4"
+        assert build_network(config, Path("x.pth")).design.network == network
+
+
+def test_of_another_network_than_asked_for() -> None:
+    with pytest.raises(InputError, match="expected weights of --model tdn, got those of msn"):
+        settled("--tune_from", "x.pth.tar", "--model", "tdn")
+
+
+def test_modules_of_a_network_that_the_checkpoint_says() -> None:
+    state = build_model("resnet10", 8, 4, model="tdn").state_dict()
+    config = parse_train(["motion", "RGB", "--tune_from", "x.pth", "--motion", "stdm,ltdm,shift"])
+    assert with_checkpoint(config, Path("x.pth"), {"state_dict": state})[0].model.motion == NETWORKS["tdn"]
+
+
 def test_the_network_is_built_with_them() -> None:
     config, _ = settled("--resume", "x.pth.tar", "--num_segments", "8")
     design = build_network(config, Path("x.pth.tar")).design

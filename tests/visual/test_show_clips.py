@@ -95,6 +95,12 @@ class TestCards:
         found = np.array([[view.box[0] * width, view.box[2] * width] for view in views])
         assert found == pytest.approx(np.array([[left, left + size] for left in lefts]), abs=0.6)
 
+    @pytest.mark.parametrize(("model", "frames"), [("tsm", 1), ("tdn", 5)])
+    def test_frames_of_a_segment_are_the_networks(self, folder: Path, model: str, frames: int) -> None:
+        _, _, clips = clips_of(folder, model=model)
+        for view in clips.card(0).views:
+            assert view.pixels.shape == (T, frames, PIXELS, PIXELS, 3) and view.frames.shape == (T, frames)
+
     def test_a_broken_video_is_named(self, folder: Path, tmp_path: Path) -> None:
         spec = make_spec(tmp_path, "frames", 3)
         (tmp_path / "train.txt").write_text("gone 20 0\n")
