@@ -61,7 +61,7 @@ demo: .venv/installed ## render the motion set, train MSN on it, test it, report
 demo-control: ## the same without motion modules: stays near chance, because appearance alone cannot tell the classes
 	$(MAKE) demo DEMO_MOTION=none DEMO_SUFFIX=control
 
-study: .venv/installed ## train all networks alike on the motion set and write docs/study.md; continues if interrupted (hours)
+study: .venv/installed ## train all networks alike on the motion set and write docs/study.md; continues if interrupted (about two hours)
 	$(BIN)/python scripts/benchmarks/study.py
 
 # One thread in each test process: two of them share the cores.

@@ -3,7 +3,8 @@
     python scripts/benchmarks/study.py
 
 writes docs/study.json (results), docs/study.md (the page) and docs/study.png (its plot).
-Finished runs are kept in the file of results. The same command continues an interrupted study and its interrupted run.
+Finished runs are kept in the file of results. The same command continues an interrupted study and its interrupted run;
+when all runs are finished, it only writes the page again.
 """
 
 import sys

@@ -117,7 +117,10 @@ def read_top1(path: Path, schedule: Schedule) -> dict[str, float]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: expected results of a study, got {type(error).__name__}: {error}") from None
     if top1 and found != asdict(schedule):
-        raise InputError(f"{path}: expected results of the schedule {asdict(schedule)}, got those of {found}")
+        raise InputError(
+            f"{path}: expected results of the schedule {asdict(schedule)}, got those of {found}; pass another "
+            f"--results to start a new study"
+        )
     return top1
 
 
