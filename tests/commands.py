@@ -1,9 +1,14 @@
 """The real scripts, run as subprocesses."""
 
+import atexit
+import functools
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.processes.forked import Server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SMALL_TRAINING = (
@@ -25,9 +30,30 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
 
 
-def run_script(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    """Run one of the repository's scripts in ``cwd``."""
-    return run(sys.executable, str(REPOSITORY / script), *arguments, cwd=cwd)
+@functools.cache
+def server() -> Server:
+    """One for all tests of this process."""
+    made = Server(environment_of_runs())
+    atexit.register(made.close)
+    return made
+
+
+def run_script(script: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Run one of the repository's scripts in ``cwd``, in a forked process (tests/processes/forked.py)."""
+    environments = [{**environment_of_runs(), **environment}]
+    return server().run([str(REPOSITORY / script), *arguments], cwd, environments, timeout=600)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def run_ranks(processes: int, script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    """Like ``run_script``, in several processes of one run, as a launcher without torchrun's restarts starts them."""
+    place = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    environments = [environment_of_runs() | place | {"RANK": str(rank)} for rank in range(processes)]
+    return server().run([str(REPOSITORY / script), *arguments], cwd, environments, timeout=600)
 
 
 def torchrun_command(processes: int, script: str, *arguments: str, max_restarts: int = 0) -> list[str]:

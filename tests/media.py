@@ -10,7 +10,6 @@ import importlib
 import os
 import struct
 import subprocess
-import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -22,10 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ops.video.reader import DECODERS
+from tests.commands import run_script
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "scripts"
-AT_CALL = REPOSITORY / "tests" / "at_call.py"
+AT_CALL = REPOSITORY / "tests" / "processes" / "at_call.py"
 
 Picture = NDArray[np.uint8]
 BITS = 8
@@ -130,9 +130,8 @@ def numbers(pictures: Sequence[Picture]) -> list[int]:
 
 
 def run(script: str, *arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs a script as a user would."""
-    command = [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+    """Runs one of scripts/ as a user would."""
+    return run_script(f"scripts/{script}", *map(str, arguments), cwd=cwd or Path.cwd())
 
 
 def tree(folder: Path) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The house's rules that a machine can check: floors of imports, single owners of side effects, what is in the tree."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -22,10 +23,12 @@ COMMANDS = [*SCRIPTS, *sorted((REPOSITORY / "scripts").rglob("*.py"))]
 MAX_BYTES = 1_000_000
 
 
+@functools.cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     """Dotted names of all that a file imports, anywhere in it."""
     names = set()
@@ -42,6 +45,7 @@ def wing_of(path: Path) -> str:
     return path.relative_to(REPOSITORY / "ops").parts[0]
 
 
+@functools.cache
 def exports(wing: str) -> dict[str, str]:
     """Names that a wing gives to others, and the module of each (``.`` for a module itself)."""
     stub = REPOSITORY / "ops" / wing / "__init__.pyi"

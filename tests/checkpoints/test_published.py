@@ -1,5 +1,6 @@
 """Published checkpoints of all four networks: recognised by their names, loaded exactly, refused in one line."""
 
+import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,6 +31,11 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _published(network: str, arch: str = TINY, segments: int = 2) -> State:
+    return dict(_filled(network, arch, segments))
+
+
+@functools.cache
+def _filled(network: str, arch: str, segments: int) -> State:
     return dict(fill(ORACLES[network](arch, CLASSES, segments)).state_dict())
 
 

@@ -30,7 +30,7 @@ from ops.data.video_list import VideoRecord
 from ops.models.build import build_model
 from ops.runtime.errors import InputError, run_script
 from tests.clip_files import make_spec
-from tests.commands import torchrun
+from tests.commands import run_ranks
 
 VIDEOS, BROKEN = 12, (2, 7)
 SIZE = 32
@@ -340,7 +340,7 @@ class TestTesting:
     def test_two_processes_count_together_and_leave_out_the_same(self, folder: Path, call) -> None:
         """Each process meets one broken video, which alone would be allowed."""
         command = (*TEST, "--on_bad_video", "skip", "--output_dir", "pair")
-        ended = torchrun(2, "test_models_center_crop.py", *command, "--max_bad", "0.1", cwd=folder)
+        ended = run_ranks(2, "test_models_center_crop.py", *command, "--max_bad", "0.1", cwd=folder)
         assert ended.returncode != 0
         assert "expected at most 10 % of 12 videos to be broken (--max_bad), got 2" in ended.stderr
         assert "resuming: 10 of 12" in call(centre_script, *command, "--max_bad", "0.2", "--resume_scores")

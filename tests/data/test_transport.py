@@ -25,6 +25,9 @@ from tests.commands import REPOSITORY, run
 
 CPU = torch.device("cpu")
 USES = ("training", "validation", "testing")
+# In processes of their own, which take seconds to start.
+FEWER_USES = ("training", pytest.param("validation", marks=pytest.mark.slow), "testing")
+FEWEST_USES = ("training", *(pytest.param(use, marks=pytest.mark.slow) for use in USES[1:]))
 BATCHES = 4
 
 
@@ -86,12 +89,12 @@ def _namespaces() -> None:
 
 @pytest.mark.usefixtures("_namespaces")
 class TestSmallSharedMemory:
-    @pytest.mark.parametrize("use", USES)
+    @pytest.mark.parametrize("use", FEWER_USES)
     def test_batches_larger_than_it_arrive(self, use: str, folder: Path) -> None:
         result = in_process(use, folder, "as ever", room="256k")
         assert (result.returncode, result.stdout) == (0, f"{BATCHES} batches\n"), result.stderr
 
-    @pytest.mark.parametrize("use", USES)
+    @pytest.mark.parametrize("use", FEWEST_USES)
     def test_one_line_where_there_is_no_other_way(self, use: str, folder: Path) -> None:
         result = in_process(use, folder, "through /dev/shm", room="256k")
         assert result.returncode == 2, result.stderr

@@ -140,8 +140,8 @@ def assert_flat(before: Usage, warm: Usage, after: Usage) -> None:
 
 class TestClips:
     @pytest.mark.parametrize("kind", KINDS)
-    def test_300(self, tmp_path: Path, kind: str) -> None:
-        assert_flat(*usages([0, WARM_UP, 300], Decode(source_of(tmp_path, kind))))
+    def test_200(self, tmp_path: Path, kind: str) -> None:
+        assert_flat(*usages([0, 80, 200], Decode(source_of(tmp_path, kind))))
 
     @pytest.mark.slow
     @pytest.mark.parametrize("kind", KINDS)

@@ -1,7 +1,6 @@
 """The same samples, counts and files whatever the number of workers and processes, and after an interruption."""
 
 import signal
-import sys
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from ops.data.sampling import FrameSampler
 from ops.data.transforms import TrainTransform
 from ops.data.video_list import read_list
 from ops.settings.command_lines import parse_train
-from tests.commands import REPOSITORY, SMALL_TRAINING, run, run_script, succeeded, torchrun
+from tests.commands import REPOSITORY, SMALL_TRAINING, run_ranks, run_script, succeeded
 
 RUN = "MSN_motion_RGB_resnet10_avg_segment2"
 CPU = torch.device("cpu")
@@ -105,7 +104,7 @@ class TestValidation:
             f"checkpoint/{RUN}/last.pth.tar",
         )
         alone = succeeded(run_script("main.py", *arguments, cwd=trained_folder))
-        several = succeeded(torchrun(processes, "main.py", *arguments, cwd=trained_folder))
+        several = succeeded(run_ranks(processes, "main.py", *arguments, cwd=trained_folder))
         reported = [output.split("validation: ")[1].strip() for output in (alone, several)]
         assert reported[0] == reported[1] and "(7 videos)" in reported[0]
 
@@ -113,14 +112,14 @@ class TestValidation:
 class TestInterruptedTest:
     def test_goes_on_where_it_was_killed(self, trained_folder: Path) -> None:
         """Killed while the fourth of seven videos is written down; the files are those of an uninterrupted run."""
-        script = str(REPOSITORY / "test_models_center_crop.py")
+        script = "test_models_center_crop.py"
         options = (
             "motion", "--archs", "resnet10", "--weights", f"checkpoint/{RUN}/best.pth.tar", "--test_segments=2",
             "--input_size", "32", "--batch_size=2", "-j", "1", "--output_dir",
         )  # fmt: skip
         succeeded(run_script(script, *options, "whole", cwd=trained_folder))
-        killing = (sys.executable, str(REPOSITORY / "tests" / "at_call.py"), "score_journal.append:4", "SIGKILL")
-        killed = run(*killing, script, *options, "interrupted", cwd=trained_folder)
+        killing = ("tests/processes/at_call.py", "score_journal.append:4", "SIGKILL", str(REPOSITORY / script))
+        killed = run_script(*killing, *options, "interrupted", cwd=trained_folder)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         folder = trained_folder / "interrupted"
         assert list(folder.glob("*.pkl")) == []

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,15 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.commands import REPOSITORY, SMALL_TRAINING, environment_of_runs
+from tests.commands import REPOSITORY, SMALL_TRAINING, environment_of_runs, free_port
 
 RUN = "MSN_motion_RGB_resnet10_avg_segment2"
 PATIENCE = 300  # seconds, of which a busy machine needs some
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager
@@ -73,7 +67,7 @@ def folder(motion_folder: Path, tmp_path: Path) -> Path:
 
 
 class TestAnError:
-    @pytest.mark.parametrize("workers", ["0", "1"])
+    @pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.slow), "1"])
     def test_of_one_process_ends_all_in_one_line(self, folder: Path, workers: str) -> None:
         """One video of sixteen is broken: the process that draws it says so, the other one ends without a word."""
         (folder / "data/motion/videos/train/00005.mp4").write_bytes(b"no video")
@@ -110,7 +104,7 @@ class TestAnError:
 
 
 class TestSignals:
-    @pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1"])
+    @pytest.mark.parametrize("name", [pytest.param("SIGHUP", marks=pytest.mark.slow), "SIGUSR1"])
     def test_to_one_process_saves_and_stops_all(self, folder: Path, name: str) -> None:
         with two_processes(folder, "--epochs", "1000") as processes:
             output = until(processes[0], "step 2/4")

@@ -16,20 +16,22 @@ from typing import IO
 import pytest
 import torch
 
-from tests.at_call import Runs
 from tests.commands import (
     REPOSITORY,
     SMALL_TRAINING,
     environment_of_runs,
     run,
+    run_ranks,
     torchrun,
     torchrun_command,
 )
+from tests.processes.at_call import Runs
 
 RUN = "MSN_motion_RGB_resnet10_avg_segment2"
 MAIN = str(REPOSITORY / "main.py")
 TRAIN = ("motion", "RGB", *SMALL_TRAINING, "-j", "2")
 NEVER = ("nothing.nothing:1", "SIGKILL")
+AT_CALL = "tests/processes/at_call.py"
 STOPPED = 75
 
 
@@ -41,7 +43,7 @@ class Suffixed:
         self.runs = runs
 
     def until(self, when: str, what: str, suffix: str, *options: str) -> tuple[int, str]:
-        """Exit status and output of a run to which something happens at a call (tests/at_call.py)."""
+        """Exit status and output of a run to which something happens at a call (tests/processes/at_call.py)."""
         return self.runs.run(when, what, *TRAIN, "--suffix", suffix, *options)
 
     def whole(self, suffix: str, *options: str) -> str:
@@ -186,7 +188,7 @@ class TestSignals:
 
     def test_under_nohup_a_closed_terminal_stops_nothing(self, runs: Suffixed) -> None:
         options = (*TRAIN, "--suffix", "nohup", "--epochs", "1")
-        killed = (sys.executable, str(REPOSITORY / "tests/at_call.py"), "epoch.train_step:2", "SIGHUP", MAIN, *options)
+        killed = (sys.executable, str(REPOSITORY / AT_CALL), "epoch.train_step:2", "SIGHUP", MAIN, *options)
         result = run("nohup", *killed, cwd=runs.folder)
         assert result.returncode == 0 and "step 4/4" in result.stdout, result.stdout + result.stderr
 
@@ -247,11 +249,11 @@ class TestRestarts:
     def test_torchrun_restarts_a_killed_worker_and_the_run_goes_on(self, runs: Suffixed) -> None:
         """A fresh run of two processes, one of which is killed in the second epoch: equal to one that was not."""
         options = (*TRAIN, "-b", "2", "--epochs", "2", "--save_every", "1", "-j", "1")
-        killed = ("tests/at_call.py", "epoch.train_step:7", "SIGKILL", MAIN, *options, "--suffix", "restarted")
+        killed = (AT_CALL, "epoch.train_step:7", "SIGKILL", MAIN, *options, "--suffix", "restarted")
         result = torchrun(2, *killed, cwd=runs.folder, max_restarts=1)
         assert result.returncode == 0, result.stdout + result.stderr
         assert result.stdout.count("resuming ") == 1 and "after 1 epoch and 2 steps\n" in result.stdout
-        undisturbed = torchrun(2, "main.py", *options, "--suffix", "undisturbed", cwd=runs.folder)
+        undisturbed = run_ranks(2, "main.py", *options, "--suffix", "undisturbed", cwd=runs.folder)
         assert undisturbed.returncode == 0, undisturbed.stdout + undisturbed.stderr
         assert differing(runs.last("restarted"), runs.last("undisturbed")) == []
 

@@ -15,8 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ops.checkpoints.file import load_weights
 from ops.models.build import build_model
+from ops.runtime.command_line import processors
 from ops.runtime.folder_lock import hold
-from tests.commands import SMALL_TRAINING, run_script, succeeded, torchrun
+from tests.commands import SMALL_TRAINING, run_ranks, run_script, succeeded, torchrun
 
 RUN = "MSN_motion_RGB_resnet10_avg_segment2"
 SMALL_TEST = (
@@ -140,8 +141,9 @@ class TestTraining:
     def test_five_classes_or_fewer_have_no_top5(self, trained_folder):
         """And what the settings may have overlooked is said, in the project's own words."""
         (trained_folder / "three.txt").write_text("".join(f"{i:05d}.mp4 {i % 3}\n" for i in range(7)))
+        workers = str(processors() + 1)
         arguments = (
-            "mine", "RGB", *SMALL_TRAINING, "--epochs", "1", "--suffix", "three", "--num_class", "3", "-j", "99",
+            "mine", "RGB", *SMALL_TRAINING, "--epochs", "1", "--suffix", "three", "--num_class", "3", "-j", workers,
             "--storage", "videos", "--root_path", "data/motion/videos/train",
             "--train_list", "three.txt", "--val_list", "three.txt",
         )  # fmt: skip
@@ -152,7 +154,9 @@ class TestTraining:
             "3 of 7 training videos are skipped in every epoch" in output and ", 1 step an epoch of 4 videos" in output
         )
         assert "the learning rate never decays: none of --lr_steps 30 45 55 is below --epochs 1" in output
-        assert output.count("99 data-loading workers share ") == 1 and "UserWarning" not in output + result.stderr
+        assert (
+            output.count(f"{workers} data-loading workers share ") == 1 and "UserWarning" not in output + result.stderr
+        )
         logs = trained_folder / "log" / f"{RUN.replace('motion', 'mine')}_three"
         scalars = EventAccumulator(str(logs)).Reload().Tags()["scalars"]
         assert {"train/top1", "val/top1"} <= set(scalars) and not [name for name in scalars if "top5" in name]
@@ -200,7 +204,7 @@ class TestProcesses:
         assert succeeded(alone).split("validation: ")[1].split("   [")[0] == reported
 
         succeeded(run_script("test_models_center_crop.py", *SMALL_TEST, "--output_dir", "one", cwd=trained_folder))
-        succeeded(torchrun(2, "test_models_center_crop.py", *SMALL_TEST, "--output_dir", "pair", cwd=trained_folder))
+        succeeded(run_ranks(2, "test_models_center_crop.py", *SMALL_TEST, "--output_dir", "pair", cwd=trained_folder))
         for name in ("0_crop0.pkl", "0_crop0.json"):
             assert (trained_folder / "one" / name).read_bytes() == (trained_folder / "pair" / name).read_bytes()
 

@@ -1,7 +1,6 @@
 """scripts/convert_checkpoint.py, run as its users run it where that matters."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,16 @@ from ops.export.conversion import convert
 from ops.models.build import build_model
 from ops.models.names import FRAMES_PER_SEGMENT, NETWORKS
 from ops.runtime.errors import InputError
+from tests.commands import run_script
 from tests.golden_weights import fill
 from tests.oracle.msn_oracle import MSNOracle
 from tests.oracle.networks import ORACLES
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_checkpoint.py"
 CLASSES, SEGMENTS = 7, 2
 
 
 def _run(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), str(source), str(target)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=source.parent)
+    return run_script("scripts/convert_checkpoint.py", str(source), str(target), cwd=source.parent)
 
 
 @pytest.fixture(scope="module")

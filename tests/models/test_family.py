@@ -22,6 +22,7 @@ from tests.oracle.tsm_oracle import Shifted
 
 FLOAT32, FLOAT64, EXACT = 1e-4, 1e-6, 1e-9  # published weights are converted in float32
 TINY = "resnet14"
+EVERY_ARCH = [a if a in ("resnet18", "resnet50") else pytest.param(a, marks=pytest.mark.slow) for a in ARCHS]
 PUBLISHED_LTDM = {
     "conv1": "reduce",
     "bn1": "reduce_bn",
@@ -115,7 +116,7 @@ def _own_gradients(oracle: nn.Module) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("network", NETWORKS)
 class TestEveryNetwork:
-    @pytest.mark.parametrize("arch", [arch for arch in ARCHS if arch != TINY])
+    @pytest.mark.parametrize("arch", EVERY_ARCH)
     def test_every_arch_runs(self, network, arch):
         """Shapes alone, without memory."""
         with torch.device("meta"):

@@ -1,6 +1,7 @@
 """A network folded for testing gives the network's results, and compiles and exports as one graph."""
 
 import copy
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,13 @@ class TestFuseForInference:
                 assert module.weight.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("arch", ["resnet10", "resnet14"])
+# Each module of a network, and each kind of block, by default; all pairs with the slow tests.
+QUICK = {("msn", "resnet14"), ("tdn", "resnet10"), ("tsm", "resnet14")}
+PAIRS = [pair if pair in QUICK else pytest.param(*pair, marks=pytest.mark.slow)
+         for pair in product(NETWORKS, ("resnet10", "resnet14"))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("network", "arch"), PAIRS)
 class TestGraphs:
     @pytest.fixture(autouse=True)
     def nothing_compiled(self) -> None:

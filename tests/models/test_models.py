@@ -164,7 +164,7 @@ class TestShapes:
             assert model(_clips(1, 2)).shape == (1, 7)
         assert model.head.in_features == features
 
-    @pytest.mark.parametrize("arch", ["resnet50", "resnet152"])
+    @pytest.mark.parametrize("arch", ["resnet50", pytest.param("resnet152", marks=pytest.mark.slow)])
     def test_bottleneck_archs_run(self, arch):
         """Shapes alone, without memory; test_checkpoint.py runs resnet101."""
         with torch.device("meta"):

@@ -23,6 +23,7 @@ from ops.motion_set.sprites import LIGHT, Sprite
 from ops.motion_set.tracks import CLASSES, LOCAL, Track, diameter
 from ops.runtime.errors import InputError, run_script
 from scripts import render_motion
+from tests import media
 from tests.media import AT_CALL, SCRIPTS
 
 TINY = ("--train", "9", "--val", "8", "--frames", "5", "--width", "48", "--height", "36")
@@ -37,7 +38,7 @@ def command(out: Path, *arguments: str) -> list[str]:
 
 def run(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs the real command."""
-    return subprocess.run(command(out, *arguments), capture_output=True, text=True, timeout=120, check=False)
+    return media.run("render_motion.py", "--out", out, *arguments)
 
 
 def render(arguments: Sequence[str]) -> None:

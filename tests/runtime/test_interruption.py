@@ -78,8 +78,21 @@ class TestStopRequest:
         assert list(StopRequest().checking(range(5), 5)) == [0, 1, 2, 3, 4]
 
 
-def stop_in_rank_1(rank: int, folder: str, items: tuple[int, int], at: int) -> None:
-    """Shares of two lengths; rank 1 is asked to stop while it has item ``at``, or after all of them."""
+# Shares of two processes; the item of rank 1 during which it is asked to stop, if it is; what each process sees.
+SHARES = (
+    ((4, 3), 1, ([0, 1, "SIGTERM"], [0, 1, "SIGTERM"])),
+    ((4, 3), 2, ([0, 1, 2, "SIGTERM"], [0, 1, 2, "SIGTERM"])),
+    ((3, 3), 9, ([0, 1, 2, "end"], [0, 1, 2, "end"])),
+    ((1, 0), 9, ([0, "end"], ["end"])),
+)
+
+
+def stop_in_rank_1(rank: int, folder: str) -> None:
+    """For each of SHARES what a process sees."""
+    torch.save([seen_by(rank, items, at) for items, at, _ in SHARES], f"{folder}/{rank}.pth")
+
+
+def seen_by(rank: int, items: tuple[int, int], at: int) -> list[int | str]:
     stop, seen = listening(), []
     try:
         for item in stop.checking(range(items[rank]), max(items)):
@@ -89,22 +102,14 @@ def stop_in_rank_1(rank: int, folder: str, items: tuple[int, int], at: int) -> N
         seen.append("end")
     except Stopped as stopped:
         seen.append(str(stopped))
-    torch.save(seen, f"{folder}/{rank}.pth")
+    return seen
 
 
 class TestTwoProcesses:
-    @pytest.mark.parametrize(
-        ("items", "at", "expected"),
-        [
-            ((4, 3), 1, ([0, 1, "SIGTERM"], [0, 1, "SIGTERM"])),
-            ((4, 3), 2, ([0, 1, 2, "SIGTERM"], [0, 1, 2, "SIGTERM"])),
-            ((3, 3), 9, ([0, 1, 2, "end"], [0, 1, 2, "end"])),
-            ((1, 0), 9, ([0, "end"], ["end"])),
-        ],
-    )
-    def test_stop_together(self, tmp_path: Path, items: tuple[int, int], at: int, expected: tuple[list, list]) -> None:
-        in_two_processes(stop_in_rank_1, str(tmp_path), items, at)
-        assert tuple(torch.load(tmp_path / f"{rank}.pth") for rank in range(2)) == expected
+    def test_stop_together(self, tmp_path: Path) -> None:
+        in_two_processes(stop_in_rank_1, str(tmp_path))
+        seen = [torch.load(tmp_path / f"{rank}.pth") for rank in range(2)]
+        assert list(zip(*seen, strict=True)) == [expected for _, _, expected in SHARES]
 
 
 class Numbers(Dataset):

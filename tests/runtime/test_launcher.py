@@ -1,14 +1,13 @@
 """What a launcher says in the environment: wrong or missing values are one line."""
 
 import socket
-import sys
 from pathlib import Path
 
 import pytest
 
 from ops.runtime import launcher
 from ops.runtime.errors import InputError
-from tests.commands import REPOSITORY, SMALL_TRAINING, run
+from tests.commands import SMALL_TRAINING, run_script
 
 NAMES = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -75,8 +74,7 @@ class TestMain:
         ],
     )
     def test_refused(self, motion_folder: Path, values: dict[str, str], words: str) -> None:
-        command = (sys.executable, str(REPOSITORY / "main.py"), "motion", "RGB", *SMALL_TRAINING)
-        result = run(*command, cwd=motion_folder, **values)
+        result = run_script("main.py", "motion", "RGB", *SMALL_TRAINING, cwd=motion_folder, **values)
         assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr
         assert result.stderr.startswith("error") and words in result.stderr
 
@@ -84,8 +82,7 @@ class TestMain:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = str(server.getsockname()[1])
             place = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-            command = (sys.executable, str(REPOSITORY / "main.py"), "motion", "RGB", *SMALL_TRAINING)
-            result = run(*command, cwd=motion_folder, **place)
+            result = run_script("main.py", "motion", "RGB", *SMALL_TRAINING, cwd=motion_folder, **place)
         assert result.returncode == 2, result.stderr
         errors = [line for line in result.stderr.splitlines() if line.startswith("error (rank 0 on ")]
         assert len(errors) == 1 and f"127.0.0.1:{port}" in errors[0] and "Traceback" not in result.stderr

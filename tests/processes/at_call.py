@@ -12,6 +12,7 @@ so a slow machine sees the same.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -94,10 +96,12 @@ def run_once(when: str, what: str, script: str, *arguments: str) -> None:
 
 def serve() -> None:
     """Fork a process for each request, which saves it the import of torch; answer with its exit status."""
-    script = str(Path(__file__).resolve().parent.parent / "main.py")
+    script = str(Path(__file__).resolve().parents[2] / "main.py")
     sys.path[0] = str(Path(script).parent)
     import ops.training.run  # noqa: F401
+    from tests.processes.forked import end_with
 
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()
@@ -107,8 +111,7 @@ def serve() -> None:
                 os.dup2(output.fileno(), 1)
                 os.dup2(output.fileno(), 2)
             os.chdir(request["cwd"])
-            run_once(request["when"], request["what"], script, *request["arguments"])
-            return
+            end_with(partial(run_once, request["when"], request["what"], script, *request["arguments"]))
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         print(status, flush=True)
 
