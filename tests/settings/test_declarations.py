@@ -274,7 +274,6 @@ class TestQuick:
             "def watched(config):\n"
             "    announce(config)\n"
             "    print('slow', sorted({'torch', 'torchvision', 'sklearn', 'av'} & set(sys.modules)), flush=True)\n"
-            "    sys.exit()\n"
             "announcement.announce = watched\n"
             "sys.argv = sys.argv[2:]\n"
             "runpy.run_path(sys.argv[0], run_name='__main__')"

@@ -1,5 +1,6 @@
 """Every decoder gives the frames of plain decoding, whatever the codec, the container and the way it was cut."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -117,7 +118,11 @@ def random_video(folder: Path, rng: np.random.Generator) -> Path:
             first -= 1  # plain decoding would stop at the first picture
         for packet in packets if not name.startswith("libx26") else []:
             packet.dts = packet.pts
-        return packets[first : max(end, first + 1)]
+        left = packets[first : max(end, first + 1)]
+        for packet, following in list(itertools.pairwise(left))[::-1]:  # Matroska does not store it of the first ones
+            if packet.dts is None:
+                packet.dts = following.dts - 1
+        return left
 
     maker = grid.make(f"whole.{suffix}", name, options, frames=frames, times=times)
     return grid.remux(maker, f"cut.{suffix}", cut)(folder)
