@@ -256,13 +256,14 @@ class TestOneFrameSegments:
             assert sampler.test(length, segments, 0, 0, 1).tolist() == centres
             assert [sampler.test(length, segments, 0, c, 2).tolist() for c in (0, 1)] == [centres, begins]
 
-    def test_ten_dense_clips(self) -> None:
+    @pytest.mark.parametrize("segments", SEGMENTS)
+    def test_ten_dense_clips(self, segments: int) -> None:
         sampler = FrameSampler(1, dense=True)
         for length in LENGTHS:
             starts = np.linspace(0, max(length - 64, 0), 10).astype(int).tolist()
             for clip, start in enumerate(starts):
-                expected = [[(start + k * (64 // 8)) % length] for k in range(8)]
-                assert sampler.test(length, 8, 0, clip, 10).tolist() == expected
+                expected = [[(start + k * (64 // segments)) % length] for k in range(segments)]
+                assert sampler.test(length, segments, 0, clip, 10).tolist() == expected
 
     def test_one_dense_clip_is_the_middle_one(self) -> None:
         assert FrameSampler(1, dense=True).test(164, 8, 0, 0, 1)[0].tolist() == [50]

@@ -1,17 +1,26 @@
 """The networks beside MSN: trained, and tested with nothing but their weights, alone and as an ensemble."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+import torch
+from torchvision.transforms.v2 import functional as tvf
 
+import test_models_center_crop as center_script
+import test_models_three_crops as three_script
 from ops.checkpoints.description import describe
-from ops.checkpoints.file import read_checkpoint
+from ops.checkpoints.file import load_weights, read_checkpoint
 from ops.evaluation.score_files.score_pickle import read_view
+from ops.evaluation.testing import score_views
+from ops.models.build import build_model
 from ops.models.names import NETWORKS
-from tests.commands import SMALL_TRAINING, run_script, succeeded
+from ops.settings.command_lines import parse_test
+from tests.commands import REPOSITORY, SMALL_TRAINING, run_script, succeeded
 
 OTHERS = ("tdn", "tsm", "tsn")
 QUIET = ("-j", "1", "--gpus", "0")
@@ -74,3 +83,61 @@ def test_another_network_than_asked_for(folder: Path) -> None:
     assert result.returncode == 2 and result.stderr.count("\n") == 1
     assert "expected weights of --model msn, got those of tdn" in result.stderr
     assert not (folder / "other").exists()
+
+
+def plain_indices(length: int, dense: bool, clips: int) -> list[list[int]]:
+    """Frames of each clip, as TSM's tests are written down; 8 segments of one frame."""
+    if dense:
+        starts = np.linspace(0, max(length - 64, 0), 10).astype(int).tolist()
+        return [[(start + k * (64 // 8)) % length for k in range(8)] for start in starts]
+    centres = [math.floor((k + 1 / 2) * length / 8) for k in range(8)]
+    return [centres, [math.floor(k * length / 8) for k in range(8)]][:clips]
+
+
+def plain_crops(frames: list[np.ndarray], full_res: bool, crops: int) -> list[torch.Tensor]:
+    """Short side to 36, crops of 36 or 32 pixels in the centre, or at left, right and centre of the long side."""
+    pixels = torch.from_numpy(np.stack(frames)).movedim(-1, 1)  # (T, 3, H, W)
+    height, width = pixels.shape[-2:]
+    short = min(height, width)
+    pixels = tvf.resize(pixels, [36 * height // short, 36 * width // short], antialias=True)
+    height, width, size = *pixels.shape[-2:], 36 if full_res else 32
+    if crops == 1:
+        places = [((height - size) // 2, (width - size) // 2)]
+    else:
+        y, x = (height - size) // 4, (width - size) // 4
+        places = [(n * y, 2 * x) if height > width else (2 * y, n * x) for n in (0, 4, 2)]
+    return [pixels[..., top : top + size, left : left + size] for top, left in places]
+
+
+@pytest.mark.parametrize(
+    ("script", "recipe", "dense", "full_res", "crops", "clips"),
+    [
+        (CENTRE, "center_crop/one_clip", False, False, 1, 1),
+        ("test_models_three_crops.py", "three_crops/twice_sample", False, True, 3, 2),
+        ("test_models_three_crops.py", "three_crops/ten_dense_clips", True, True, 3, 10),
+    ],
+)
+def test_protocols_of_tsm(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, script: str, recipe: str, dense: bool, full_res: bool,
+    crops: int, clips: int,
+) -> None:  # fmt: skip
+    """The scores of each view are those of the network on frames that were decoded one by one."""
+    monkeypatch.chdir(folder)
+    output = Path(recipe).name
+    command = (f"@{REPOSITORY}/recipes/{recipe}.args", "motion", "--weights", weights_of("tsm"), "--test_segments", "8")
+    tested = {CENTRE: center_script, "test_models_three_crops.py": three_script}[script].SCRIPT
+    score_views(
+        parse_test(tested, [*command, "--max_num", "2", "--output_dir", output, "-j", "0"]), torch.device("cpu")
+    )
+    network = build_model("resnet10", 8, 8, model="tsm").eval()
+    load_weights(network, torch.load(weights_of("tsm"), weights_only=True), "tsm")
+    for number, line in enumerate(Path("data/motion/val_videos.txt").read_text().splitlines()[:2]):
+        with av.open(f"data/motion/{line.split()[0]}") as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        for clip, indices in enumerate(plain_indices(len(frames), dense, clips)):
+            for crop, pixels in enumerate(plain_crops([frames[i] for i in indices], full_res, crops)):
+                with torch.inference_mode():
+                    expected = network(pixels[None, :, None])[0].numpy()  # (1, T, 1, 3, s, s)
+                found = read_view(Path(output) / f"{clip}_crop{crop}.pkl").scores[number]
+                np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    assert len(list(Path(output).glob("*.pkl"))) == clips * crops
