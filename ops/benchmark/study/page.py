@@ -123,7 +123,8 @@ def _ranking(findings: Findings, classes: str) -> str:
     if guess:
         sentences.append(f"{_names(guess)} cannot be told from guessing (chance is {100 / CLASS_SETS[classes]:.1f} %).")
     for (better, one), (worse, other) in pairwise(can):
-        clear = "clearly ahead of" if findings.is_clear(better, worse) else "within the noise of"
+        ahead = "ahead of" if findings.seed_noise is None else "clearly ahead of"
+        clear = ahead if findings.is_clear(better, worse) else "within the noise of"
         sentences.append(f"{one.name} is {clear} {other.name}.")
     return "\n".join(sentences) or "Not run yet."
 
@@ -156,7 +157,10 @@ def _noise(findings: Findings) -> str:
     )
     noise = findings.seed_noise
     if noise is None:
-        return f"Noise: no network has run with two seeds yet. {clips}, which bold is judged by."
+        return (
+            f"Noise: no network has run with two seeds yet, so how much a seed changes is **not known**. {clips},\n"
+            f"which bold and the order above are judged by; the noise of seeds comes on top."
+        )
     return (
         f"Noise: from one seed to another, the top-1 of a run varies by {noise:.1f} points (standard deviation, over\n"
         f"all networks and sets); the mean of two seeds by {noise / 2**0.5:.1f}. {clips},\n"
