@@ -25,7 +25,7 @@ def parser() -> OneLineParser:
     made = OneLineParser(description="Compare the speed of this project with that of a plain implementation.")
     add = made.add_argument
     add("what", choices=("model", "train", "loader", "test", "scores"), help="what to measure (required)")
-    add("--model", default="msn", choices=NETWORKS, help="network, for model and train (default: %(default)s)")
+    add("--model", default="msn", choices=NETWORKS, help="network, or whose clips are read (default: %(default)s)")
     add("--arch", default="resnet50", choices=ARCHS, help="backbone, for model and train (default: %(default)s)")
     add("--segments", type=int, default=8, metavar="T", help="segments per clip (default: %(default)s)")
     add("--input_size", type=int, default=224, metavar="PIXELS", help="frame width and height (default: %(default)s)")

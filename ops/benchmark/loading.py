@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import av
 import numpy as np
@@ -26,7 +26,6 @@ from ops.data import (
     resolve_dataset,
     test_scale,
 )
-from ops.models import FRAMES_PER_SEGMENT
 from ops.runtime import InputError
 from ops.video import DECODERS, choose_decoder, open_container
 
@@ -45,6 +44,14 @@ class LoaderOracle(Protocol):
     train_clip: Callable[..., Any]
     three_crops: Callable[..., Any]
     to_tensor: Callable[..., Any]
+
+
+class ClipShape(NamedTuple):
+    """T segments of F frames, s x s pixels."""
+
+    segments: int
+    frames: int
+    size: int
 
 
 Sides = dict[str, Callable[[], Any]]
@@ -102,8 +109,9 @@ def _decoders() -> list[str]:
     return found
 
 
-def _train_clip(source: VideoSource, segments: int, size: int) -> Callable[[], Clip]:
-    clips = TrainClips(source, segments, FrameSampler(FRAMES_PER_SEGMENT["msn"]), TrainTransform(size, (0, 1)), seed=0)
+def _train_clip(source: VideoSource, shape: ClipShape) -> Callable[[], Clip]:
+    sampler, transform = FrameSampler(shape.frames), TrainTransform(shape.size, (0, 1))
+    clips = TrainClips(source, shape.segments, sampler, transform, seed=0)
     epoch = iter(range(10**9))
 
     def work() -> Clip:
@@ -115,21 +123,22 @@ def _train_clip(source: VideoSource, segments: int, size: int) -> Callable[[], C
     return work
 
 
-def _bare_batch(path: Path, segments: int, oracle: LoaderOracle) -> Callable[[], Any]:
+def _bare_batch(path: Path, shape: ClipShape, oracle: LoaderOracle) -> Callable[[], Any]:
     import decord
 
     draws = np.random.default_rng(0)
 
     def work() -> Any:
         reader = decord.VideoReader(str(path), num_threads=1)
-        offsets = oracle.train_offsets(len(reader), segments, draws)
-        return reader.get_batch(oracle.clip_frames(offsets, len(reader))).asnumpy()
+        offsets = oracle.train_offsets(len(reader), shape.segments, draws, shape.frames)
+        return reader.get_batch(oracle.clip_frames(offsets, len(reader), shape.frames)).asnumpy()
 
     return work
 
 
-def loader_sides(videos: Sequence[Path] | None, segments: int, size: int, oracle: LoaderOracle) -> Iterator[Named]:
+def loader_sides(videos: Sequence[Path] | None, shape: ClipShape, oracle: LoaderOracle) -> Iterator[Named]:
     """For each video: training clips from the file, then from a folder of its frames."""
+    segments, per_segment, size = shape
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         if videos is None:
@@ -141,15 +150,17 @@ def loader_sides(videos: Sequence[Path] | None, segments: int, size: int, oracle
             decoders = _decoders()
 
             def naive_video(path: Path = path, draws: np.random.Generator = draws) -> Any:
-                frames = oracle.video_frames(path, lambda n: oracle.train_offsets(n, segments, draws))
-                return oracle.train_clip(frames, size, draws)
+                def choose(length: int) -> Any:
+                    return oracle.train_offsets(length, segments, draws, per_segment)
+
+                return oracle.train_clip(oracle.video_frames(path, choose, per_segment), size, draws)
 
             sides: Sides = {}
             if "decord" in decoders:
-                sides = {"oracle": naive_video, "bare decord get_batch": _bare_batch(path, segments, oracle)}
+                sides = {"oracle": naive_video, "bare decord get_batch": _bare_batch(path, shape, oracle)}
             for decoder in decoders:
                 source = VideoSource(spec, [VideoRecord(str(path), None, 0)], decoder)
-                sides[f"loader, {decoder}"] = _train_clip(source, segments, size)
+                sides[f"loader, {decoder}"] = _train_clip(source, shape)
             yield f"training clip of {path.name}", next(iter(sides)), sides
 
             count = make_folder(path, root / f"frames{number}")
@@ -157,37 +168,38 @@ def loader_sides(videos: Sequence[Path] | None, segments: int, size: int, oracle
             def naive_folder(
                 count: int = count, frames_of: Path = root / f"frames{number}", draws: np.random.Generator = draws
             ) -> Any:
-                frames = oracle.folder_frames(frames_of, count, lambda n: oracle.train_offsets(n, segments, draws))
-                return oracle.train_clip(frames, size, draws)
+                def choose(length: int) -> Any:
+                    return oracle.train_offsets(length, segments, draws, per_segment)
+
+                return oracle.train_clip(oracle.folder_frames(frames_of, count, choose, per_segment), size, draws)
 
             source = VideoSource(_spec(root, "frames"), [VideoRecord(f"frames{number}", count, 0)], decoders[0])
-            sides = {"oracle": naive_folder, "loader": _train_clip(source, segments, size)}
+            sides = {"oracle": naive_folder, "loader": _train_clip(source, shape)}
             yield f"training clip of the JPEG frames of {path.name}", "oracle", sides
 
 
-def _load_views(source: VideoSource, segments: int, size: int, runs: list[tuple[int, ...]]) -> None:
+def _load_views(source: VideoSource, shape: ClipShape, runs: list[tuple[int, ...]]) -> None:
     """What the workers of some runs of the test script for three crops do, each for some clips."""
-    transform = TestTransform(test_scale(size), test_scale(size), 3)
+    transform = TestTransform(test_scale(shape.size), test_scale(shape.size), 3)
     for clips in runs:
-        video = TestVideos(source, [(segments, FrameSampler(FRAMES_PER_SEGMENT["msn"]))], transform, clips, NUM_CLIPS)[
-            0
-        ]
+        video = TestVideos(source, [(shape.segments, FrameSampler(shape.frames))], transform, clips, NUM_CLIPS)[0]
         if not isinstance(video, TestVideo):
             raise InputError(str(video))
 
 
-def _naive_views(path: Path, segments: int, size: int, oracle: LoaderOracle) -> None:
+def _naive_views(path: Path, shape: ClipShape, oracle: LoaderOracle) -> None:
     """All views, one run a clip."""
+    segments, per_segment, size = shape
     for clip in range(NUM_CLIPS):
 
         def choose(length: int, clip: int = clip) -> list[int]:
-            return oracle.test_offsets(length, segments, clip, NUM_CLIPS)
+            return oracle.test_offsets(length, segments, clip, NUM_CLIPS, per_segment)
 
-        frames = oracle.video_frames(path, choose)
+        frames = oracle.video_frames(path, choose, per_segment)
         oracle.three_crops(frames, test_scale(size), test_scale(size))
 
 
-def many_view_sides(videos: Sequence[Path] | None, segments: int, size: int, oracle: LoaderOracle) -> Iterator[Named]:
+def many_view_sides(videos: Sequence[Path] | None, shape: ClipShape, oracle: LoaderOracle) -> Iterator[Named]:
     """For each video: its 30 views (10 clips x 3 crops) clip by clip, and all at once."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -199,19 +211,19 @@ def many_view_sides(videos: Sequence[Path] | None, segments: int, size: int, ora
             source = VideoSource(_spec(root, "videos"), [VideoRecord(str(path), None, 0)], decoder)
 
             sides: Sides = {
-                "ten runs": partial(_load_views, source, segments, size, [(clip,) for clip in range(NUM_CLIPS)]),
-                "one run": partial(_load_views, source, segments, size, [tuple(range(NUM_CLIPS))]),
+                "ten runs": partial(_load_views, source, shape, [(clip,) for clip in range(NUM_CLIPS)]),
+                "one run": partial(_load_views, source, shape, [tuple(range(NUM_CLIPS))]),
             }
             if "decord" in _decoders():
-                sides["oracle, ten runs"] = partial(_naive_views, path, segments, size, oracle)
+                sides["oracle, ten runs"] = partial(_naive_views, path, shape, oracle)
             yield f"30 views of {path.name}", "ten runs", sides
 
 
-def loader_sizes(segments: int, size: int, oracle: LoaderOracle) -> dict[str, int]:
+def loader_sizes(shape: ClipShape, oracle: LoaderOracle) -> dict[str, int]:
     """Bytes of a clip on its way to the device."""
     with tempfile.TemporaryDirectory() as folder:
         make_video(Path(folder) / "made.mp4")
         source = VideoSource(_spec(Path(folder), "videos"), [VideoRecord("made.mp4", None, 0)], _decoders()[0])
-        ours = _train_clip(source, segments, size)().pixels
-        naive = oracle.to_tensor([Image.new("RGB", (size, size))] * (5 * segments))
+        ours = _train_clip(source, shape)().pixels
+        naive = oracle.to_tensor([Image.new("RGB", (shape.size, shape.size))] * (shape.frames * shape.segments))
         return {"bytes a clip, oracle": naive.nbytes, "bytes a clip, loader": ours.nbytes}

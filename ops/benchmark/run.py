@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from ops.benchmark.comparison import Comparison, alternate, machine
-from ops.benchmark.loading import LoaderOracle, loader_sides, loader_sizes, many_view_sides
+from ops.benchmark.loading import ClipShape, LoaderOracle, loader_sides, loader_sizes, many_view_sides
 from ops.benchmark.network import NetworkOracle, Settings, model_sides, peak_memory, train_sides
 from ops.benchmark.scores import score_views
+from ops.models import FRAMES_PER_SEGMENT
 from ops.runtime import InputError, require, write_atomically
 from ops.video import VideoError, open_video
 
@@ -79,13 +80,14 @@ def measure(options: BenchmarkOptions, oracles: Oracles) -> tuple[list[Compariso
     torch.set_num_threads(1)
     if options.what == "scores":
         return [], score_views(options.num_videos)
+    shape = ClipShape(options.segments, FRAMES_PER_SEGMENT[options.model], options.input_size)
     compared = loader_sides if options.what == "loader" else many_view_sides
     comparisons = [
         alternate(Comparison(title, yardstick, "CPU seconds"), sides, options.rounds, time.process_time)
-        for title, yardstick, sides in compared(options.videos, options.segments, options.input_size, oracles.loader)
+        for title, yardstick, sides in compared(options.videos, shape, oracles.loader)
     ]
     loads = options.what == "loader"
-    return comparisons, loader_sizes(options.segments, options.input_size, oracles.loader) if loads else {}
+    return comparisons, loader_sizes(shape, oracles.loader) if loads else {}
 
 
 def measure_network(options: BenchmarkOptions, oracle: NetworkOracle) -> tuple[list[Comparison], dict[str, Any]]:

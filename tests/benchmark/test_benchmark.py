@@ -63,10 +63,15 @@ class TestNaiveLoader:
         for number, (_, picture) in enumerate(media.frames_of(video), 1):
             Image.fromarray(picture).save(tmp_path / "f" / f"{number:05d}.jpg")
         source = VideoSource(_spec(tmp_path, "frames"), [VideoRecord("f", 40, 0)], "pyav")
-        clip = TrainClips(source, 4, FrameSampler(5), TrainTransform(SIDE, (0, 1)), 1)[SampleKey(epoch, 0)]
+        per_segment = (5, 1, 5)[epoch]
+        clip = TrainClips(source, 4, FrameSampler(per_segment), TrainTransform(SIDE, (0, 1)), 1)[SampleKey(epoch, 0)]
         assert isinstance(clip, Clip)
         rng = np.random.default_rng((1, epoch, 0))
-        frames = naive_loader.folder_frames(tmp_path / "f", 40, lambda n: naive_loader.train_offsets(n, 4, rng))
+
+        def choose(length: int) -> list[int]:
+            return naive_loader.train_offsets(length, 4, rng, per_segment)
+
+        frames = naive_loader.folder_frames(tmp_path / "f", 40, choose, per_segment)
         expected = naive_loader.train_clip(frames, SIDE, rng)
         assert (_normalised(clip.pixels) - expected).abs().max() < GREY_LEVEL
 
@@ -76,7 +81,7 @@ class TestNaiveLoader:
         source = VideoSource(_spec(video.parent, "videos"), [VideoRecord("v.mp4", None, 0)], "pyav")
         ours = TestVideos(source, [(3, FrameSampler(5))], TestTransform(SIDE, SIDE, 3), (clip,), 3)[0]
         assert not isinstance(ours, BrokenVideo)
-        frames = naive_loader.video_frames(video, lambda n: naive_loader.test_offsets(n, 3, clip, 3))
+        frames = naive_loader.video_frames(video, lambda n: naive_loader.test_offsets(n, 3, clip, 3, 5))
         for crop, expected in enumerate(naive_loader.three_crops(frames, SIDE, SIDE)):
             assert (_normalised(ours.view(0, 0, crop)) - expected).abs().max() < GREY_LEVEL
 
@@ -85,11 +90,11 @@ class TestBenchmark:
     @pytest.mark.parametrize(
         "command",
         [
-            ("model", "--segments", "2", "--input_size", "32", "--batch_size", "1"),
+            ("model", "--model", "tsm", "--segments", "2", "--input_size", "32", "--batch_size", "1"),
             pytest.param(
                 ("train", "--segments", "2", "--input_size", "32", "--batch_size", "2"), marks=pytest.mark.slow
             ),
-            pytest.param(("loader", "--input_size", "64", "--videos", "v.mp4"), marks=needs_decord),
+            pytest.param(("loader", "--model", "tsm", "--input_size", "64", "--videos", "v.mp4"), marks=needs_decord),
             ("test", "--input_size", "64", "--videos", "v.mp4"),
         ],
         ids=lambda command: command[0],

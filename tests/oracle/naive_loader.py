@@ -1,6 +1,6 @@
 """A training clip as the published family of code reads it: the yardstick of tests and benchmarks of the loader.
 
-T segments of five frames, s x s pixels. One frame at a time with decord or Pillow, one Pillow operation a frame,
+T segments of F frames (five), s x s pixels. One frame at a time with decord or Pillow, one Pillow operation a frame,
 float32 from there on. Only decord, Pillow, NumPy and torch are used, never ops.
 """
 
@@ -20,37 +20,37 @@ Picture = Image.Image
 Crop = tuple[int, int, int, int]  # left, top, width, height
 
 
-def train_offsets(length: int, segments: int, rng: np.random.Generator) -> list[int]:
+def train_offsets(length: int, segments: int, rng: np.random.Generator, frames: int = 5) -> list[int]:
     """First frames of the segments."""
-    usable = max(length - 4, 1)
+    usable = max(length - frames + 1, 1)
     stride = usable // segments
     if stride > 0:
         return [k * stride + int(rng.integers(stride)) for k in range(segments)]
     return sorted(int(i) for i in rng.integers(usable, size=segments))
 
 
-def test_offsets(length: int, segments: int, clip: int, clips: int) -> list[int]:
+def test_offsets(length: int, segments: int, clip: int, clips: int, frames: int) -> list[int]:
     """First frames of the segments of one of several clips."""
-    d = max(length - 4, 1) / segments
+    d = max(length - frames + 1, 1) / segments
     return [int(np.floor(k * d + (clip + 0.5) * d / clips)) for k in range(segments)]
 
 
-def clip_frames(offsets: Sequence[int], length: int) -> list[int]:
-    return [min(offset + i, length - 1) for offset in offsets for i in range(5)]
+def clip_frames(offsets: Sequence[int], length: int, frames: int = 5) -> list[int]:
+    return [min(offset + i, length - 1) for offset in offsets for i in range(frames)]
 
 
-def video_frames(path: Path, choose: Callable[[int], Sequence[int]]) -> list[Picture]:
+def video_frames(path: Path, choose: Callable[[int], Sequence[int]], frames: int = 5) -> list[Picture]:
     """The frames that ``choose`` names for the length of a video file."""
     import decord
 
     reader = decord.VideoReader(str(path), num_threads=1)
-    indices = clip_frames(choose(len(reader)), len(reader))
+    indices = clip_frames(choose(len(reader)), len(reader), frames)
     return [Image.fromarray(reader[i].asnumpy()).convert("RGB") for i in indices]
 
 
-def folder_frames(folder: Path, length: int, choose: Callable[[int], Sequence[int]]) -> list[Picture]:
+def folder_frames(folder: Path, length: int, choose: Callable[[int], Sequence[int]], frames: int = 5) -> list[Picture]:
     """The frames that ``choose`` names of a folder of images 00001.jpg and so on."""
-    indices = clip_frames(choose(length), length)
+    indices = clip_frames(choose(length), length, frames)
     return [Image.open(folder / f"{i + 1:05d}.jpg").convert("RGB") for i in indices]
 
 
