@@ -10,7 +10,7 @@ TRAINING = {
     "--store_name": "use --suffix NAME, which ends the name of the run's folders",
     "--experiment_name": "use --suffix NAME, which ends the name of the run's folders",
     "--snapshot_pref": "use --suffix NAME, which ends the name of the run's folders, and --root_model DIR",
-    "--shift": "the temporal shift is on by default; --motion chooses the network's motion modules",
+    "--shift": "use --model tsm, which has the temporal shift",
     "--shift_div": "the temporal shift moves one eighth of the channels each way: remove it",
     "--shift_place": "the temporal shift is in every residual block: remove it",
     "--temporal_pool": "there is no temporal pooling: remove it",
