@@ -83,7 +83,7 @@ def loader_for(
     if use == "training":
         clips = TrainClips(source, 2, FrameSampler(5), TrainTransform(32, source.spec.mirror_labels()), 0)
         return train_loader(clips, [[SampleKey(0, video)] for video in videos], workers, CPU, timeout)
-    views = VideosOfTests(source, (2,), FrameSampler(5), TransformOfTests(36, 32, 1))
+    views = VideosOfTests(source, [(2, FrameSampler(5))], TransformOfTests(36, 32, 1))
     if use == "testing":
         return loader_of_tests(views, [[video] for video in videos], workers, CPU, timeout)
     loader = validation_loader(views, 1, workers, CPU, 0, 1, timeout)

@@ -46,7 +46,7 @@ def read(root: Path, item: tuple[Damaged, str]) -> list[Any]:
     spec = make_spec(root, "frames" if is_folder else "videos", image_tmpl="{:05d}.jpg")
     source = VideoSource(spec, [VideoRecord(str(damaged.path), FRAMES if is_folder else None, LABEL)], decoder)
     clips = TrainClips(source, 2, FrameSampler(5), TrainTransform(SIZE, spec.mirror_labels()), seed=0)
-    views = VideosOfTests(source, (2,), FrameSampler(5), TransformOfTests(SIZE + 4, SIZE, 3), (0, 1), 2)
+    views = VideosOfTests(source, [(2, FrameSampler(5))], TransformOfTests(SIZE + 4, SIZE, 3), (0, 1), 2)
     found: list[Any] = []
     for sample in (clips[SampleKey(0, 0)], views[0]):
         if isinstance(sample, BrokenVideo):
