@@ -19,7 +19,7 @@ def parser() -> OneLineParser:
     add("--model", nargs="+", default=list(NETWORKS), choices=NETWORKS, help="networks to measure (default: all four)")
     add("--arch", nargs="+", default=["resnet50"], choices=ARCHS, help="backbones to measure (default: resnet50)")
     add("--segments", type=int, nargs="+", default=[8], metavar="T", help="numbers of segments (default: 8)")
-    add("--input_size", type=int, nargs="+", default=[224], metavar="PIXELS", help="crop sizes in pixels (default: 224)")
+    add("--input_size", type=int, nargs="+", default=[224], metavar="PIXELS", help="crops, in pixels (default: 224)")
     add("--num_class", type=int, default=174, metavar="K", help="number of classes (default: %(default)s)")
     add("--batch_size", type=int, default=4, metavar="N", help="clips in a batch for clips/s (default: %(default)s)")
     add(
