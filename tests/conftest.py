@@ -16,9 +16,10 @@ settings.load_profile("few")
 
 
 def as_in_a_terminal() -> None:
-    """Ctrl-C interrupts: a job in the background ignores it, and all that it starts would, too."""
+    """Ctrl-C and a closed terminal interrupt: a job in the background ignores them, and what it starts would, too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_sessionstart() -> None:

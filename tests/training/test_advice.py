@@ -41,6 +41,7 @@ class TestFlips:
         name: str, options: tuple[str, ...], said: str | None,
     ) -> None:  # fmt: skip
         monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(NAME), "handlers", [])  # those that other tests have left
         config = config_of(motion_folder, *options, name=name)
         with caplog.at_level(logging.INFO, NAME):
             advise(config, 24, 4)

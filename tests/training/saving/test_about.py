@@ -34,7 +34,7 @@ class TestOfTraining:
         assert content["config"]["lr"] == 0.01
 
     def test_the_accuracy_is_the_one_that_was_logged(self, checkpoints: Path, trained_folder: Path) -> None:
-        log = next((trained_folder / "log").glob("*/log.txt")).read_text()
+        log = (trained_folder / "log" / checkpoints.name / "log.txt").read_text()
         for epoch in (1, 2):
             path = checkpoints / f"{epoch}_epoch_ckpt.pth.tar"
             accuracy = describe(torch.load(path, weights_only=True), path).accuracy
