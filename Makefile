@@ -42,7 +42,7 @@ help: ## list these targets
 	$(install)
 
 demo: .venv/installed ## render the motion set, train MSN on it, test it, report (about ten minutes on two CPU cores)
-	$(BIN)/python scripts/render_motion.py --out data/motion
+	$(BIN)/python scripts/preparation/render_motion.py --out data/motion
 	$(BIN)/python main.py motion RGB --arch $(DEMO_ARCH) --num_segments $(DEMO_SEGMENTS) --input_size $(DEMO_SIZE) \
 		--motion $(DEMO_MOTION) --suffix $(DEMO_SUFFIX) --pretrain none --resume auto --epochs 7 -b 8 -j 2 --lr 0.007 \
 		--lr_scheduler cosine --warmup_epoch 0.5 --warmup_multiplier 10 --dropout 0 --wd 5e-4 --gd 20 --npb --print-freq 25

@@ -38,7 +38,9 @@ def motion_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which ``data/motion`` is a tiny motion set: 16 training and 7 validation videos of 14 frames."""
     folder = tmp_path_factory.mktemp("motion")
     size = ("--train", "16", "--val", "7", "--frames", "14", "--width", "56", "--height", "40")
-    succeeded(run_script("scripts/render_motion.py", "--out", "data/motion", *size, "--seed", "3", cwd=folder))
+    succeeded(
+        run_script("scripts/preparation/render_motion.py", "--out", "data/motion", *size, "--seed", "3", cwd=folder)
+    )
     return folder
 
 

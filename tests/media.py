@@ -24,7 +24,7 @@ from ops.video.reader import DECODERS
 from tests.commands import run_script
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SCRIPTS = REPOSITORY / "scripts"
+SCRIPTS = REPOSITORY / "scripts" / "preparation"
 AT_CALL = REPOSITORY / "tests" / "processes" / "at_call.py"
 
 Picture = NDArray[np.uint8]
@@ -131,7 +131,7 @@ def numbers(pictures: Sequence[Picture]) -> list[int]:
 
 def run(script: str, *arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Runs one of scripts/ as a user would."""
-    return run_script(f"scripts/{script}", *map(str, arguments), cwd=cwd or Path.cwd())
+    return run_script(f"scripts/preparation/{script}", *map(str, arguments), cwd=cwd or Path.cwd())
 
 
 def tree(folder: Path) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What scripts/complexity.py does: a table of what networks cost, also as CSV and as a plot."""
+"""What scripts/benchmarks/complexity.py does: a table of what networks cost, also as CSV and as a plot."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The sides of scripts/benchmark.py loader and test: reading as the published code does, and as this project does."""
+"""The sides of benchmark.py loader and test: reading as the published code does, and as this project does."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence

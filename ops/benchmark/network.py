@@ -1,4 +1,4 @@
-"""The two sides of scripts/benchmark.py model and train: the oracle's network and this project's."""
+"""The two sides of scripts/benchmarks/benchmark.py model and train: the oracle's network and this project's."""
 
 import multiprocessing
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What scripts/benchmark.py does: the comparisons of a mode, printed and written as JSON."""
+"""What scripts/benchmarks/benchmark.py does: the comparisons of a mode, printed and written as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scripts/benchmark.py scores measures: pkl_to_results.py on the score files of a large test."""
+"""What scripts/benchmarks/benchmark.py scores measures: pkl_to_results.py on the score files of a large test."""
 
 import os
 import pickle

@@ -146,7 +146,7 @@ class ClipWatch:
             return f"expected clips from data workers, got {reason.removesuffix('.')} (it was not reading a video)"
         return (
             f"{', '.join(videos)}: expected a clip, got {reason.removesuffix('.')}; "
-            f"scripts/check_dataset.py --write_clean finds such videos and writes lists without them"
+            f"scripts/preparation/check_dataset.py --write_clean finds such videos and writes lists without them"
         )
 
 

@@ -12,7 +12,7 @@ from ops.runtime import InputError, write_atomically
 
 def toml_text(values: Mapping[str, Any]) -> str:
     """A flat TOML file; a JSON string is a TOML string."""
-    lines = ["# Written by scripts/make_lists.py. Paths are relative to the folder of this file."]
+    lines = ["# Written by scripts/preparation/make_lists.py. Paths are relative to the folder of this file."]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
     return "".join(f"{line}\n" for line in lines)
 

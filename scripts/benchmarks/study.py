@@ -24,7 +24,7 @@ def parser() -> OneLineParser:
     add("--folder", type=Path, default=Path("data/study"), metavar="DIR", help="data and runs (default: %(default)s)")
     add("--seeds", type=int, default=2, metavar="N", help="runs of each network and set (default: %(default)s)")
     add("--limit", type=int, metavar="N", help="stop after N runs; 0 only writes the page (default: all runs)")
-    add("--arch", default="resnet10", choices=ARCHS, help="backbone (default: %(default)s)")
+    add("--arch", default="resnet10", choices=ARCHS, help="backbone of all runs (default: %(default)s)")
     add("--segments", type=int, default=4, metavar="T", help="segments of a clip (default: %(default)s)")
     add("--input_size", type=int, default=32, metavar="PIXELS", help="frame size in training (default: %(default)s)")
     add("--rendered", type=int, default=36, metavar="PIXELS", help="frame size of the videos (default: %(default)s)")

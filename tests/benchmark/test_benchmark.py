@@ -101,7 +101,9 @@ class TestBenchmark:
     )
     def test_compares_sides(self, tmp_path: Path, video: Path, command: tuple[str, ...]) -> None:
         (tmp_path / "v.mp4").symlink_to(video)
-        done = run_script("scripts/benchmark.py", *command, "--rounds", "2", "--json", "figures.json", cwd=tmp_path)
+        done = run_script(
+            "scripts/benchmarks/benchmark.py", *command, "--rounds", "2", "--json", "figures.json", cwd=tmp_path
+        )
         assert done.returncode == 0, done.stderr
         figures = json.loads((tmp_path / "figures.json").read_text())
         assert figures["machine"]["packages"]["torch"] == torch.__version__
@@ -115,7 +117,7 @@ class TestBenchmark:
                 assert f"{side} " in done.stdout
 
     def test_scores_files(self, tmp_path: Path) -> None:
-        done = run_script("scripts/benchmark.py", "scores", "--num_videos", "40", cwd=tmp_path)
+        done = run_script("scripts/benchmarks/benchmark.py", "scores", "--num_videos", "40", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "seconds of pkl_to_results.py" in done.stdout
 
@@ -131,6 +133,6 @@ class TestBenchmark:
     )
     def test_bad_input(self, tmp_path: Path, command: tuple[str, ...], said: str) -> None:
         (tmp_path / "text.mp4").write_text("no video\n")
-        done = run_script("scripts/benchmark.py", *command, cwd=tmp_path)
+        done = run_script("scripts/benchmarks/benchmark.py", *command, cwd=tmp_path)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1 and said in done.stderr

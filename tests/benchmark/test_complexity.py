@@ -97,8 +97,9 @@ def test_measures_with_the_clock_it_is_given() -> None:
 class TestScript:
     def test_table_csv_and_plot(self, tmp_path: Path) -> None:
         done = run_script(
-            "scripts/complexity.py", "--model", "tsn", "msn", "--arch", "resnet10", "--segments", "2", "--input_size",
-            "32", "48", "--rounds", "1", "--threads", "1", "--csv", "costs.csv", "--plot", "costs.png", cwd=tmp_path,
+            "scripts/benchmarks/complexity.py", "--model", "tsn", "msn", "--arch", "resnet10", "--segments", "2",
+            "--input_size", "32", "48", "--rounds", "1", "--threads", "1", "--csv", "costs.csv",
+            "--plot", "costs.png", cwd=tmp_path,
         )  # fmt: skip
         printed = succeeded(done).splitlines()
         with (tmp_path / "costs.csv").open(newline="") as file:
@@ -114,6 +115,8 @@ class TestScript:
         assert (tmp_path / "costs.png").read_bytes().startswith(b"\x89PNG")
 
     def test_bad_input_is_one_line(self, tmp_path: Path) -> None:
-        done = run_script("scripts/complexity.py", "--rounds", "0", "--csv", "missing/costs.csv", cwd=tmp_path)
+        done = run_script(
+            "scripts/benchmarks/complexity.py", "--rounds", "0", "--csv", "missing/costs.csv", cwd=tmp_path
+        )
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == "error: expected --csv FILE in an existing folder, got missing/costs.csv\n"

@@ -115,13 +115,13 @@ class TestWorkers:
     def test_a_video_that_ends_its_worker_is_named(self, use: str, harm: str) -> None:
         message = ending(loader_for(use, harm))
         assert message.startswith("videos/v4.mp4: expected a clip, got a worker process that died: ")
-        assert "scripts/check_dataset.py" in message
+        assert "scripts/preparation/check_dataset.py" in message
 
     @pytest.mark.parametrize("use", USES)
     def test_a_video_that_hangs_is_named(self, use: str) -> None:
         message = ending(loader_for(use, "hang", workers=1, timeout=1, videos=[VICTIM]))
         assert message.startswith("videos/v4.mp4: expected a clip, got none within 1 s (--clip_timeout); ")
-        assert "scripts/check_dataset.py" in message
+        assert "scripts/preparation/check_dataset.py" in message
 
     def test_readable_videos_pass(self) -> None:
         HARM["nothing"] = lambda: None

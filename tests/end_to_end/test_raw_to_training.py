@@ -22,7 +22,7 @@ from ops.settings.command_lines import parse_train
 from ops.settings.training import TrainConfig
 from ops.training.run import train
 from ops.video.reader import choose_decoder
-from scripts import make_lists
+from scripts.preparation import make_lists
 from tests import media
 from tests.clip_files import write_folder
 

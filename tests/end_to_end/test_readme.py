@@ -153,7 +153,7 @@ class TestDocs:
         assert (folder / scores / "ensemble_results.txt").is_file()
 
     def test_frames_of_own_videos(self, folder: Path):
-        (extract,) = commands_with(DATASETS, "scripts/extract_frames.py", "data/mine")
+        (extract,) = commands_with(DATASETS, "scripts/preparation/extract_frames.py", "data/mine")
         (lists,) = commands_with(DATASETS, "folders", "data/mine_frames")
         run_command(extract, folder)
         run_command(lists, folder)
@@ -166,7 +166,7 @@ class TestDocs:
             assert (folder / picture).read_bytes().startswith(b"\x89PNG")
 
     def test_synthetic_set(self, tmp_path: Path):
-        (render,) = commands_with(DATASETS, "scripts/render_motion.py")
+        (render,) = commands_with(DATASETS, "scripts/preparation/render_motion.py")
         run_command(render, tmp_path, *SMALL_SET)
         assert (tmp_path / "data" / "motion" / "classes.txt").is_file()
 

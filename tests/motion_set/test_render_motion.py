@@ -22,7 +22,7 @@ from ops.motion_set.clips import Clip, RenderConfig
 from ops.motion_set.sprites import LIGHT, Sprite
 from ops.motion_set.tracks import CLASSES, LOCAL, Track, diameter
 from ops.runtime.errors import InputError, run_script
-from scripts import render_motion
+from scripts.preparation import render_motion
 from tests import media
 from tests.media import AT_CALL, SCRIPTS
 

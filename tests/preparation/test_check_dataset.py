@@ -17,7 +17,7 @@ from PIL import Image
 
 from ops.preparation.checking.inspection import quiet_stderr
 from ops.runtime.errors import InputError
-from scripts import check_dataset
+from scripts.preparation import check_dataset
 from tests import media
 
 # Stands in for decord: reads with PyAV, but dies or hangs on files of those names.

@@ -56,7 +56,7 @@ class TestOutputThatNobodyReads:
         assert status == 1 and "BrokenPipeError" in said
 
     @pytest.mark.parametrize(
-        "script", ["pkl_to_results.py", "main.py", "scripts/make_lists.py", "scripts/show_clips.py"]
+        "script", ["pkl_to_results.py", "main.py", "scripts/preparation/make_lists.py", "scripts/show_clips.py"]
     )
     def test_help_of_each_script(self, script: str, tmp_path: Path) -> None:
         command = f"{sys.executable} {REPOSITORY / script} --help | head -n 0; exit ${{PIPESTATUS[0]}}"

@@ -20,7 +20,7 @@ AT_THE_TOP = {
     "test_models_three_crops.py": lambda: test_parser(three_script.SCRIPT),
     "pkl_to_results.py": results_parser,
 }
-SCRIPTS = [*AT_THE_TOP, *(f"scripts/{path.name}" for path in sorted((REPOSITORY / "scripts").glob("*.py")))]
+SCRIPTS = [*AT_THE_TOP, *(str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / "scripts").rglob("*.py")))]
 
 
 def parser_of(script: str) -> argparse.ArgumentParser:
@@ -46,7 +46,7 @@ def options_of(parser: argparse.ArgumentParser) -> Iterator[tuple[Any, str]]:
 
 
 def test_scripts_are_found() -> None:
-    assert len(SCRIPTS) > 10 and "scripts/check_dataset.py" in SCRIPTS
+    assert len(SCRIPTS) > 10 and "scripts/preparation/check_dataset.py" in SCRIPTS
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -103,9 +103,11 @@ def test_titles_in_latin_1(tmp_path: Path, name: str) -> None:
     shutil.copy(path, source)
     (tmp_path / "list.txt").write_text(f"{path.name} 0\n")
     options = ("--storage", "videos", "--root_path", "in", "--num_class", "1")
-    assert "nothing wrong" in succeeded(run_script("scripts/check_dataset.py", "list.txt", *options, cwd=tmp_path))
-    succeeded(run_script("scripts/resize_videos.py", "in", "small", "-j", "1", cwd=tmp_path))
-    succeeded(run_script("scripts/extract_frames.py", "in", "frames", "-j", "1", cwd=tmp_path))
+    assert "nothing wrong" in succeeded(
+        run_script("scripts/preparation/check_dataset.py", "list.txt", *options, cwd=tmp_path)
+    )
+    succeeded(run_script("scripts/preparation/resize_videos.py", "in", "small", "-j", "1", cwd=tmp_path))
+    succeeded(run_script("scripts/preparation/extract_frames.py", "in", "frames", "-j", "1", cwd=tmp_path))
 
 
 @pytest.mark.parametrize("decoder", media.ALL_DECODERS)
@@ -192,7 +194,7 @@ frame_index.CODECS["h264"] = lambda context: Believed()
 class TestVerifyFrames:
     def check(self, folder: Path, *more: str) -> tuple[int, str]:
         options = ("--storage", "videos", "--root_path", ".", "--num_class", "1", "--verify_frames", *more)
-        done = run_script("scripts/check_dataset.py", "list.txt", *options, cwd=folder)
+        done = run_script("scripts/preparation/check_dataset.py", "list.txt", *options, cwd=folder)
         return done.returncode, done.stdout
 
     def test_nothing_is_wrong_with_awkward_files(self, tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ class TestVerifyFrames:
         (tmp_path / "believing").mkdir()
         (tmp_path / "believing" / "sitecustomize.py").write_text(BELIEVING.format(str(REPOSITORY)))
         options = ("list.txt", "--storage", "videos", "--root_path", ".", "--num_class", "1", "--verify_frames")
-        script = str(REPOSITORY / "scripts" / "check_dataset.py")
+        script = str(REPOSITORY / "scripts" / "preparation" / "check_dataset.py")
         done = run(sys.executable, script, *options, cwd=tmp_path, PYTHONPATH=str(tmp_path / "believing"))
         assert done.returncode == 1, done.stdout + done.stderr
         assert "other frames" in done.stdout and "differs from plain decoding" in done.stdout

@@ -46,8 +46,8 @@ accuracies that the authors published are in [models](models.md).
 
 {_state(findings)}
 
-GMAC (10^9 multiply-adds) as `scripts/complexity.py` counts them. Clips a second: forward passes of batches of
-{schedule.batch_size} in evaluation mode, in CPU time of one core, all networks in turn ({machine}).
+GMAC (10^9 multiply-adds) as `scripts/benchmarks/complexity.py` counts them. Clips a second: forward passes of batches
+of {schedule.batch_size} in evaluation mode, in CPU time of one core, all networks in turn ({machine}).
 
 ![Top-1 of each network and set of classes against GMAC, parameters and clips a second]({plot})
 

@@ -1,10 +1,10 @@
 """Measure this project against a plain implementation of the same network, and of the published way to load clips.
 
-python scripts/benchmark.py model           a forward pass in evaluation mode
-python scripts/benchmark.py train           a training step, and its peak memory
-python scripts/benchmark.py loader          CPU seconds per training clip, from a video file and from a folder of JPEGs
-python scripts/benchmark.py test            CPU seconds to load the 30 views of a video
-python scripts/benchmark.py scores          20,000 videos x 400 classes x 30 views through pkl_to_results.py
+python scripts/benchmarks/benchmark.py model   a forward pass in evaluation mode
+python scripts/benchmarks/benchmark.py train   a training step, and its peak memory
+python scripts/benchmarks/benchmark.py loader  CPU seconds per training clip, from a video file and a JPEG folder
+python scripts/benchmarks/benchmark.py test    CPU seconds to load the 30 views of a video
+python scripts/benchmarks/benchmark.py scores  20,000 videos x 400 classes x 30 views through pkl_to_results.py
 
 Both sides alternate in one process, so that other load of the machine slows both; quote medians and ratios.
 The baseline is tests/oracle.
@@ -13,7 +13,7 @@ The baseline is tests/oracle.
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/ and tests/, from any working directory
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # ops/ and tests/, from any working directory
 
 from ops.models import NETWORKS
 from ops.runtime import OneLineParser, run_script

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Encode videos again at a small size for training: H.264, no sound, a key frame at least every few frames.
 
-    python scripts/resize_videos.py data/kinetics/original data/kinetics/videos --short_side 320 -j 8
+    python scripts/preparation/resize_videos.py data/kinetics/original data/kinetics/videos --short_side 320 -j 8
 
 VIDEOS/some/where/name.webm becomes OUT/some/where/name.mp4, upright, with the same frames at the same times. To show
 frame t, a decoder starts at the key frame before t: close key frames (`--gop`) make it cheap to read a clip and cost
@@ -12,7 +12,7 @@ same command continues.
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # ops/, from any working directory
 
 from ops.preparation import add_batch_options, batch_options
 from ops.runtime import OneLineParser, number_type, run_script

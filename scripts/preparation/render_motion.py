@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Render the synthetic data set `motion`, as videos and as frame folders, with lists for both.
 
-    python scripts/render_motion.py --out data/motion
+    python scripts/preparation/render_motion.py --out data/motion
 
 The class of a clip is how something moves; no single frame tells it (ops/motion_set/scenes.py says why). Clip i of a
 split has class i modulo the number of classes and depends on (seed, split, i) alone, not on the number of processes.
@@ -18,7 +18,7 @@ After an interruption the same command continues; a complete folder is left as i
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # ops/, from any working directory
 
 from ops.runtime import OneLineParser, processors, run_script
 

@@ -1,13 +1,13 @@
 """What each network costs: parameters, multiply-adds, memory, latency, clips a second.
 
-python scripts/complexity.py                                     the four networks with resnet50, 8 segments, 224 px
-python scripts/complexity.py --arch resnet50 resnet101 --segments 8 16 --rounds 0 --csv costs.csv --plot costs.png
+python scripts/benchmarks/complexity.py   (all networks, resnet50, 8 segments, 224 px)
+python scripts/benchmarks/complexity.py --arch resnet18 resnet101 --segments 8 16 --csv costs.csv
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # ops/, from any working directory
 
 from ops.models import ARCHS, NETWORKS
 from ops.runtime import OneLineParser, processors, run_script

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Extract the frames of videos as JPEG files, one folder per video.
 
-    python scripts/extract_frames.py data/ucf101/videos data/ucf101/frames -j 8
+    python scripts/preparation/extract_frames.py data/ucf101/videos data/ucf101/frames -j 8
 
 VIDEOS/some/where/name.avi becomes OUT/some/where/name/00001.jpg, 00002.jpg, ...: every frame of the video, upright,
 in the video's own size, in the quality of `ffmpeg -q:v 2`. After an interruption the same command continues.
@@ -11,7 +11,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # ops/, from any working directory
 
 from ops.data import DEFAULT_TEMPLATE
 from ops.preparation import add_batch_options, batch_options

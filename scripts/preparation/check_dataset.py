@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Decode every video of lists from its first frame to its last, and report what is wrong with lists and videos.
 
-    python scripts/check_dataset.py something -j 8                  its training and its validation list
-    python scripts/check_dataset.py ucf101 --split 2 --write_clean
-    python scripts/check_dataset.py data/mine/train.txt             with data/mine/dataset.toml
+    python scripts/preparation/check_dataset.py something -j 8                  its training and its validation list
+    python scripts/preparation/check_dataset.py ucf101 --split 2 --write_clean
+    python scripts/preparation/check_dataset.py data/mine/train.txt             with data/mine/dataset.toml
 
 Beside each list (or in --report DIR) two reports are written, LIST_check.txt and LIST_check.csv, and with --write_clean
 the list without what cannot be used, LIST_clean.txt. A video that crashes or hangs its decoder is reported, and the
@@ -14,7 +14,7 @@ Exit status: 0 nothing is wrong, 1 something is, 2 the command is wrong, 130 int
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # ops/, from any working directory
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # ops/, from any working directory
 
 from ops.runtime import OneLineParser, number_type, processors, run_script
 from ops.settings import add_source_arguments, resolve_sources
