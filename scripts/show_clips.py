@@ -31,6 +31,7 @@ def parser() -> OneLineParser:
         help="width and height of the network's frames (default: %(default)s)")  # fmt: skip
     add("--dense_sample", action="store_true", help="read 64 consecutive frames (default: the whole video)")
     add("--flip", choices=FLIPS, default="auto", help="flip training clips (default: auto, as main.py does)")
+    add("--augment", default="none", metavar="SPEC", help="augment training clips as main.py does (default: none)")
     add("--seed", type=number_type(int, 0), default=0, help="seed of clips and choice of videos (default: %(default)s)")
     add("--epoch", type=one, default=1, metavar="N", help="epoch of the training clip, from 1 (default: %(default)s)")
     add("--test_crops", type=int, choices=(1, 3), default=1, help="crops of the test clip (default: %(default)s)")

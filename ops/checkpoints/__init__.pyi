@@ -13,5 +13,7 @@ from .published.key_table import Conversion as Conversion
 from .published.recognition import convert_reference as convert_reference
 from .published.recognition import is_reference as is_reference
 from .version import VERSION as VERSION
+from .weights_kind import WEIGHTS_KINDS as WEIGHTS_KINDS
+from .weights_kind import with_weights as with_weights
 from .weights_of import WeightsOf as WeightsOf
 from .weights_of import weights_of as weights_of

@@ -1,3 +1,6 @@
+from .augmentation.changes import Change as Change
+from .augmentation.spec import describe_augment as describe_augment
+from .augmentation.spec import parse_augment as parse_augment
 from .bad_videos import BadVideos as BadVideos
 from .dataset import BrokenVideo as BrokenVideo
 from .dataset import Clip as Clip
@@ -29,6 +32,7 @@ from .samplers import TrainBatchSampler as TrainBatchSampler
 from .sampling import DENSE_SPAN as DENSE_SPAN
 from .sampling import FrameSampler as FrameSampler
 from .transforms import Box as Box
+from .transforms import Drawn as Drawn
 from .transforms import TestTransform as TestTransform
 from .transforms import TrainTransform as TrainTransform
 from .transforms import crop as crop

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.data.dataset_options import BUILT_IN, DEFAULT_TEMPLATE, STORAGES, DatasetOptions
-from ops.data.mirror_labels import NO_MIRROR, mirror_labels_of_names
+from ops.data.mirror_labels import NO_MIRROR, check_forms, mirror_labels_of_names
 from ops.runtime import InputError
 
 if sys.version_info >= (3, 11):
@@ -80,6 +80,10 @@ class DatasetSpec:
         for a, b in self.mirror_pairs:
             mirror[a], mirror[b] = b, a
         return tuple(mirror)
+
+    def check_mirror_labels(self) -> None:
+        """Raise InputError where the class names leave it open what a label becomes in a mirror."""
+        check_forms(self.class_names, {label for pair in self.mirror_pairs for label in pair})
 
 
 def check_template(template: str) -> None:

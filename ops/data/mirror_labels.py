@@ -1,7 +1,9 @@
 """Labels after a horizontal flip, from class names: what moves left moves right in a mirror."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+
+from ops.runtime import InputError
 
 NO_MIRROR = -1
 FLIPS = ("auto", "on", "off")
@@ -45,6 +47,25 @@ def mirror_labels_of_names(names: Sequence[str]) -> tuple[int, ...]:
         unchanged = mirrored[0] == name.casefold()
         mirror.append(label if unchanged else found[0] if found else NO_MIRROR)
     return tuple(mirror)
+
+
+def check_forms(names: Sequence[str], known: Container[int] = ()) -> None:
+    """Raise InputError where a name becomes that of several classes in a mirror: nobody knows which is meant.
+
+    Args:
+        known: labels whose mirror labels come from elsewhere.
+    """
+    forms: dict[str, list[str]] = {}
+    for name in names:
+        forms.setdefault(name.casefold(), []).append(name)
+    for label, name in enumerate(names):
+        mirrored = dict.fromkeys(_mirror_words(name, spelling).casefold() for spelling in range(2))
+        found = [form for key in mirrored if key != name.casefold() for form in forms.get(key, ())]
+        if len(found) > 1 and label not in known:
+            raise InputError(
+                f"class names: expected one mirror label of {name!r}, got one label in several forms: "
+                f"{' and '.join(map(repr, found))}; rename them, or pass --flip off"
+            )
 
 
 def _mirror_words(text: str, spelling: int) -> str:

@@ -12,6 +12,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tvf
 
+from ops.data.augmentation.changes import Change, apply_changes, draw_changes
+from ops.data.augmentation.spec import Operation
 from ops.data.mirror_labels import NO_MIRROR
 
 CROP_SCALES = (1.0, 0.875, 0.75, 0.66)
@@ -83,24 +85,44 @@ def three_boxes(height: int, width: int, size: int) -> tuple[Box, ...]:
     return tuple(Box(2 * step_y, x * step_x, size, size) for x in (0, 4, 2))
 
 
+class Drawn(NamedTuple):
+    """What is drawn for a training clip: its crop, whether it is to be flipped, and the changes of its pixels."""
+
+    box: Box
+    flip: bool
+    changes: tuple[Change, ...]
+
+
 @dataclass(frozen=True)
 class TrainTransform:
-    """Random multi-scale crop, resized to the input size, and horizontal flip with probability 1/2.
+    """Random multi-scale crop, resized to the input size, augmentation, and horizontal flip with probability 1/2.
+
+    The flip comes last: a flipped clip is the exact mirror image of the same clip unflipped, augmentation included, so
+    nothing can break the exchange of its label.
 
     Args:
         size: side of the input in pixels.
         mirror_labels: for each label its label after a flip; a clip whose label has none (NO_MIRROR) is not flipped.
+        augment: operations of the augmentation.
     """
 
     size: int
     mirror_labels: tuple[int, ...]
+    augment: tuple[Operation, ...] = ()
 
     def __call__(self, frames: Tensor, label: int, rng: np.random.Generator) -> tuple[Tensor, int]:
         """(F, 3, H, W) uint8 and a label -> (F, 3, size, size) uint8 and the label of what is now seen."""
-        box = draw_train_crop(frames.shape[-2], frames.shape[-1], self.size, rng)
-        frames = resize(crop(frames, box), self.size, self.size)
-        flip = rng.random() < 0.5
-        if flip and self.mirror_labels[label] != NO_MIRROR:
+        return self.apply(frames, label, self.draw(frames.shape[-2], frames.shape[-1], rng))
+
+    def draw(self, height: int, width: int, rng: np.random.Generator) -> Drawn:
+        """What is random, for frames of ``height`` x ``width`` pixels; crop and flip do not depend on augmentation."""
+        box, flip = draw_train_crop(height, width, self.size, rng), bool(rng.random() < 0.5)
+        return Drawn(box, flip, draw_changes(self.augment, self.size, self.size, rng))
+
+    def apply(self, frames: Tensor, label: int, drawn: Drawn) -> tuple[Tensor, int]:
+        """The same for all frames."""
+        frames = apply_changes(resize(crop(frames, drawn.box), self.size, self.size), drawn.changes)
+        if drawn.flip and self.mirror_labels[label] != NO_MIRROR:
             return frames.flip(-1), self.mirror_labels[label]
         return frames, label
 

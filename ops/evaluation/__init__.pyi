@@ -15,5 +15,6 @@ from .results import report as report
 from .results import write_results as write_results
 from .results_of_splits import mean_results as mean_results
 from .score_averaging import softmax as softmax
+from .tested_data import saved_data as saved_data
 from .tested_networks import open_network as open_network
 from .testing_command import run_test_script as run_test_script

@@ -18,11 +18,19 @@ _SEQUENCES = ("networks", "segments", "motion", "motion_windows", "coefficients"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A tested checkpoint: its file, its epoch where it says so, and the SHA-256 of the file (first 16 digits)."""
+    """A tested checkpoint: its file, its epoch where it says so, and the SHA-256 of the file (first 16 digits).
+
+    ``weights`` are ``raw``, those that were trained, or ``ema``, their moving average.
+    """
 
     file: str
     epoch: int | None
     sha256: str | None = None
+    weights: str = "raw"
+
+    def __str__(self) -> str:
+        average = ", EMA weights" if self.weights == "ema" else ""
+        return f"{self.file} (epoch {'unknown' if self.epoch is None else self.epoch}{average})"
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Measurement:
         videos = plural(self.num_videos, "video")
         if self.scored_videos != self.num_videos:
             videos = f"{self.scored_videos:,} of {videos}"
-        models = ", ".join(f"{c.file} (epoch {'unknown' if c.epoch is None else c.epoch})" for c in self.checkpoints)
+        models = ", ".join(map(str, self.checkpoints))
         seed = "" if self.seed is None else f", seed {self.seed}"
         sampling = "" if self.sampling == "even" else f" ({self.sampling}{seed})"
         unusual = [
@@ -130,7 +138,7 @@ class Measurement:
         expected = [
             *((text, str) for text in (self.dataset, self.video_list, self.sampling, self.average)),
             *((text, str) for text in (*self.motion, *self.remarks, *self.networks)),
-            *((c.file, str) for c in self.checkpoints),
+            *((text, str) for c in self.checkpoints for text in (c.file, c.weights)),
             *((value, kind) for pairs in optional for value, kind in pairs if value is not None),
             *((number, int) for number in (self.num_videos, self.scored_videos, self.crops, self.clips, self.scale)),
             *((number, int) for number in (self.size, *self.segments, *self.motion_windows)),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ops.checkpoints import Description, describe, load_weights, read_hashed_checkpoint
+from ops.checkpoints import Description, describe, load_weights, read_hashed_checkpoint, with_weights
 from ops.data import DatasetSpec
 from ops.evaluation.checkpoint_options import Resolved, about_data, resolve
 from ops.evaluation.measurement import Checkpoint
@@ -17,12 +17,13 @@ from ops.settings import TestConfig, TestModel
 
 
 class Weights(NamedTuple):
-    """A checkpoint, before its network is built: its contents, and what it says of itself."""
+    """A checkpoint, before its network is built: its contents, what it says of itself, and which weights are meant."""
 
     path: Path
     content: Mapping[str, Any]
     found: Description
     sha256: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,15 @@ class Tested:
     remarks: tuple[str, ...]
 
 
-def read_weights(path: Path) -> Weights:
-    """Read a checkpoint.
+def read_weights(path: Path, kind: str = "raw") -> Weights:
+    """Read a checkpoint, for its weights of that kind.
 
     Raises:
-        InputError: it cannot be read, or holds weights that are not of a network that is here.
+        InputError: it cannot be read, or holds none of that kind, or weights that are not of a network that is here.
     """
     content, sha256 = read_hashed_checkpoint(path)
-    return Weights(path, content, describe(content, path), sha256)
+    content = with_weights(content, kind, path)
+    return Weights(path, content, describe(content, path), sha256, kind)
 
 
 def load_networks(
@@ -95,7 +97,7 @@ def build_network(
     Raises:
         InputError: it does not fit, or nobody says what is needed.
     """
-    path, content, found, digest = weights
+    path, content, found, digest, kind = weights
     settings = resolve(given, found, path)
     num_classes = num_classes or found.num_classes
     if num_classes is None:
@@ -114,7 +116,8 @@ def build_network(
     if compiled:
         network.compile()
     epoch = content.get("epoch")
-    return Opened(network, settings, found, Checkpoint(path.name, epoch if isinstance(epoch, int) else None, digest))
+    checkpoint = Checkpoint(path.name, epoch if isinstance(epoch, int) else None, digest, kind)
+    return Opened(network, settings, found, checkpoint)
 
 
 def _given(config: TestConfig, model: TestModel) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def score_views(config: TestConfig, device: torch.device) -> None:
         InputError: what a user can get wrong.
     """
     log = get_logger()
-    weights = [read_weights(path) for path in config.weights]
+    weights = [read_weights(path, config.weights_kind) for path in config.weights]
     config = with_data(config, [each.content for each in weights], [each.found for each in weights])
     records = read_list(config.data.val_list, config.data)[: config.max_num]
     skip = config.on_bad_video == "skip"

@@ -15,6 +15,7 @@ from torchvision.models import resnet
 from torchvision.models.resnet import conv1x1
 
 from ops.models.names import ARCHS
+from ops.models.recompute import recomputed
 from ops.runtime import InputError
 
 
@@ -93,6 +94,7 @@ class ResNet(nn.Module):
         kind, depths = ARCHS[arch]
         block = BLOCKS[kind]
         self.motion_path = motion_path
+        self.recompute = False  # save memory in training: compute the stages again when gradients are needed
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
@@ -117,13 +119,18 @@ class ResNet(nn.Module):
         middle = segments[:, segments.shape[1] // 2]  # (N*T, 3, H, W)
         x = self.maxpool(self.relu(self.bn1(self.conv1(middle))))  # (N*T, 64, H/4, W/4)
         if self.motion_path is None:
-            x = self.layer1(x)
+            x = self._stage(self.layer1, x)
         else:
             before, behind = self.motion_path.weights
             motion = self.get_submodule(self.motion_path.name)(segments)  # (N*T, 64, h, w)
-            x = self.layer1(_add_motion(x, motion, before))
-            x = _add_motion(x, self.layer1_diff(motion), behind)
-        return self.layer4(self.layer3(self.layer2(x)))
+            x = self._stage(self.layer1, _add_motion(x, motion, before))
+            x = _add_motion(x, self._stage(self.layer1_diff, motion), behind)
+        for stage in (self.layer2, self.layer3, self.layer4):
+            x = self._stage(stage, x)
+        return x
+
+    def _stage(self, stage: nn.Module, x: Tensor) -> Tensor:
+        return recomputed(stage, x) if self.recompute and torch.is_grad_enabled() else stage(x)
 
     def load_imagenet(self, state_dict: Mapping[str, Tensor], source: str) -> None:
         """Fill the appearance path, and what the network's authors filled of the motion path.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from ops.checkpoints import WEIGHTS_KINDS
 from ops.data import BUILT_IN, DatasetOptions, DatasetSpec, resolve_dataset, with_val_list
 from ops.models import ARCHS, NETWORKS, check_motion
 from ops.runtime import CommaList, Settings, above, at_least, from_to, part, plural, require, setting
@@ -126,6 +127,11 @@ class TestedModels(Settings):
     weights: tuple[Path, ...] = setting(
         "--weights", kind=CommaList(Path), metavar="CHECKPOINT[,...]", help="checkpoint of each network"
     )
+    weights_kind: str = setting(
+        "--weights_kind", default="raw", choices=WEIGHTS_KINDS,
+        help="weights of each checkpoint that are tested: those that were trained (raw), or their moving average, of a "
+        "training with --ema (ema)",
+    )  # fmt: skip
     test_segments: tuple[int, ...] | None = setting(
         "--test_segments", default=None, unset=_SAYS, kind=CommaList(int), limit=at_least(2), metavar="T[,...]",
         aliases=("--num_segments",),

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ops.data import FLIPS, DatasetOptions, DatasetSpec, flips, resolve_dataset
 from ops.runtime import Settings, above, at_least, from_to_below, part, plural, require, setting
 from ops.settings.network import ModelConfig
+from ops.settings.regularization import RegularizationSettings
 from ops.settings.shared import (
     BrokenVideoSettings,
     CommandLine,
@@ -178,6 +179,7 @@ class TrainConfig(
     DeviceSettings,
     BrokenVideoSettings,
     FrameSettings,
+    RegularizationSettings,
     LearningSettings,
     StartSettings,
     DecoderSettings,
@@ -189,6 +191,11 @@ class TrainConfig(
     channels_last: bool = setting(
         "--channels_last", default=False, help="keep frames in channels-last memory order: often faster"
     )
+    recompute: bool = setting(
+        "--recompute", default=False,
+        help="save memory: keep only what enters and leaves each stage of the backbone, and compute a stage again when "
+        "its gradients are needed; slower, with the same results",
+    )  # fmt: skip
     group: ClassVar[str] = DeviceSettings.group
 
     def __post_init__(self) -> None:
@@ -198,6 +205,10 @@ class TrainConfig(
         require(not self.evaluate or self.resume is not None, "--resume CHECKPOINT with --evaluate", "none")
         require(not self.tune_from or self.resume in (None, "auto"), "either --tune_from or --resume FILE", "both")
         self._check_dense(self.model.num_segments)
+        self._check_mixing(self.batch_size, self.dataset.num_classes)
+        require(not (self.recompute and self.compile), "either --recompute or --compile", "both")
+        if self.flips:
+            self.dataset.check_mirror_labels()
         if self.named_checkpoint is None or self.was_given("model.network"):  # else the checkpoint says which network
             self.model.check_fit()
 

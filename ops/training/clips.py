@@ -16,6 +16,7 @@ from ops.data import (
     VideoRecord,
     VideoSource,
     check_first_video,
+    parse_augment,
     read_list,
     train_loader,
 )
@@ -74,7 +75,9 @@ class TrainingClips:
             source,
             config.model.num_segments,
             FrameSampler(frames_per_segment, config.dense_sample),
-            TrainTransform(config.input_size, config.dataset.mirror_labels(config.flips)),
+            TrainTransform(
+                config.input_size, config.dataset.mirror_labels(config.flips), parse_augment(config.augment)
+            ),
             config.seed,
             substitute=config.on_bad_video == "skip",
         )

@@ -19,6 +19,7 @@ from ops.settings import TrainConfig
 from ops.training.clips import TrainingClips
 from ops.training.losses import clip_loss
 from ops.training.lr_scheduler import LRSchedule
+from ops.training.mixing import Mixed, draw_mixture, mix
 from ops.training.nonfinite import FiniteUpdates
 from ops.training.optim import hold_batch_statistics, set_learning_rate
 from ops.training.reporting.report import Report
@@ -44,7 +45,8 @@ def train_one_epoch(
         save: writes the run's state; every process calls it.
 
     Returns:
-        Loss and accuracies of the clips that were seen; nothing where all steps had been done before.
+        Loss and accuracies of the clips that were seen (of mixed clips: of the class with the larger
+        share); nothing where all steps had been done before.
 
     Raises:
         Stopped: before a step, with everything as the steps before have left it.
@@ -99,15 +101,28 @@ def train_step(
     for number, batch in enumerate(islice(batches, config.accumulate), 1):
         clips, labels = batch.to(updates.device)
         clock.data_ready()
+        targets = labels
+        if config.mixes:
+            clips, targets, labels = _mixed(clips, labels, config, done, number)
         with distributed.gradients_synced(network, when=number == config.accumulate):
             with autocast(updates.device, config.amp):
                 logits = network(clips)  # (N, K) or (N, T, K)
-                loss = clip_loss(logits, labels, config.loss_type)
+                loss = clip_loss(logits, targets, config.loss_type, config.label_smoothing)
             updates.backward(loss, batch.videos, config.accumulate)
         sums += torch.where(loss.isfinite(), score_sums(logits.detach(), labels, loss.detach()), 0.0)
         clock.work_done()
     updates.update(done, config.clip_gradient)
     return sums
+
+
+def _mixed(clips: Tensor, labels: Tensor, config: TrainConfig, done: int, number: int) -> Mixed:
+    """This process's share of the ``number``-th batch of a step, mixed in pairs."""
+    pairs = config.batch_size // 2
+    first = ((number - 1) * distributed.world_size() + distributed.rank()) * pairs
+    mixtures = [
+        draw_mixture(config.mixup, config.cutmix, config.seed, done, pair) for pair in range(first, first + pairs)
+    ]
+    return mix(clips, labels, config.dataset.num_classes, mixtures)
 
 
 def _seed_step(seed: int, position: Position) -> None:

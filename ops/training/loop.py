@@ -8,6 +8,7 @@ from ops.evaluation import Checkpoint
 from ops.runtime import Stopped, StopRequest, distributed, get_logger
 from ops.settings import TrainConfig
 from ops.training.clips import TrainingClips
+from ops.training.ema import WeightAverage
 from ops.training.epoch import train_one_epoch
 from ops.training.lr_scheduler import LRSchedule
 from ops.training.nonfinite import FiniteUpdates
@@ -50,6 +51,8 @@ def fit(
             distributed.sync_buffers(updates.model)
             epoch = position.epoch + 1
             if epoch % config.eval_freq == 0 or epoch == config.epochs:
+                if updates.average is not None:
+                    _validate_average(updates.average, validator, epoch, report, stop)
                 results = validator.run(Checkpoint(epoch_name(epoch), epoch), stop)
                 report.validation(epoch, results)
                 position.note_validation(epoch, results["top1"])
@@ -63,3 +66,14 @@ def fit(
             "stopped by %s and saved %s after %s; resume with --resume auto", signal, config.model_dir / LAST, position
         )
         raise
+
+
+def _validate_average(
+    average: WeightAverage, validator: Validator, epoch: int, report: Report, stop: StopRequest
+) -> None:
+    """Measure the averaged weights after ``epoch`` epochs."""
+    distributed.sync_buffers(average.model)
+    results = validator.run(Checkpoint(epoch_name(epoch), epoch, weights="ema"), stop, average.model)
+    report.validation(epoch, results, averaged=True)
+    assert validator.measurement is not None
+    average.accuracy = accuracy_of(epoch, results, validator.measurement)

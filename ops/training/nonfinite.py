@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from ops.runtime import InputError, distributed, get_logger
+from ops.training.ema import WeightAverage
 
 
 class _Batch(NamedTuple):
@@ -42,6 +43,7 @@ class FiniteUpdates:
         scaler: of the loss; enabled for fp16.
         name_of: a video, by its place in the list.
         tolerated: how many steps of a run may be skipped; one more is an error.
+        average: of the model's weights, which each update is told to.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class FiniteUpdates:
         scaler: torch.amp.GradScaler,
         name_of: Callable[[int], str],
         tolerated: int,
+        average: WeightAverage | None = None,
     ) -> None:
         self.model = model
         self.device = next(model.parameters()).device
@@ -58,6 +61,7 @@ class FiniteUpdates:
         self.scaler = scaler
         self.name_of = name_of
         self.tolerated = tolerated
+        self.average = average
         # Where nothing is tolerated, the run ends, and its batch statistics with it.
         self._buffers = list(model.buffers()) if tolerated else []
         self._before = [buffer.clone() for buffer in self._buffers]
@@ -104,6 +108,8 @@ class FiniteUpdates:
             self.optimizer.step()
         for before, buffer in zip(self._before, self._buffers, strict=True):
             buffer.copy_(torch.where(refused, before, buffer))
+        if self.average is not None:
+            self.average.update(self.model)
         self._steps.append(_Step(number, self._batches, refused))
 
     def check(self, steps_per_epoch: int, skipped: int) -> int:

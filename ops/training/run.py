@@ -18,6 +18,7 @@ from ops.runtime import distributed, get_logger, grad_scaler, plural
 from ops.settings import TrainConfig
 from ops.training.checkpoint_defaults import warn, with_checkpoint, with_named
 from ops.training.clips import TrainingClips, batch_sampler, open_list
+from ops.training.ema import WeightAverage
 from ops.training.loop import fit
 from ops.training.lr_scheduler import build_schedule
 from ops.training.nonfinite import FiniteUpdates
@@ -53,7 +54,9 @@ def train(config: TrainConfig, device: torch.device) -> None:
     def name_of(video: int) -> str:
         return train_records[video].path
 
-    updates = FiniteUpdates(model, state.optimizer, state.scaler, name_of, config.skip_nonfinite)
+    updates = FiniteUpdates(
+        model, state.optimizer, state.scaler, name_of, config.skip_nonfinite, state.average
+    )  # fmt: skip
     save = Saver(state, updates, sampler.steps_per_epoch)
     with distributed.on_main_only(lambda: claim(config, start.same_run)) or nullcontext():
         if start.whole and start.checkpoint is not None:
@@ -121,6 +124,7 @@ def build_network(config: TrainConfig, checkpoint: Path | None) -> Recognizer:
             motion_window=settings.motion_window,
             motion_weight=settings.motion_weight,
         )
+    network.backbone.recompute = config.recompute
     if config.tune_from is not None and not resuming:
         new = tune_from(network, config.tune_from)
         get_logger().info("fine-tuning from %s; new parameters: %s", config.tune_from, ", ".join(new) or "none")
@@ -139,7 +143,8 @@ def open_state(
     if config.partialbn:
         freeze_batch_norms(model)
     optimizer = build_optimizer(model, config.param_groups, config.lr, config.momentum, config.weight_decay)
-    state = RunState(config, model, optimizer, grad_scaler(device, config.amp), start.position(), order)
+    average = None if config.ema is None else WeightAverage(model, config.ema)
+    state = RunState(config, model, optimizer, grad_scaler(device, config.amp), start.position(), order, average)
     if start.checkpoint is not None:
         state.restore(saved, start.checkpoint, start.keeps_best)
     return state

@@ -52,27 +52,31 @@ class Validator:
         self._most_batches = math.ceil(len(source.records) / (config.batch_size * processes))  # of one process
 
     @torch.inference_mode()
-    def run(self, checkpoint: Checkpoint, stop: StopRequest | None = None) -> dict[str, float]:
+    def run(
+        self, checkpoint: Checkpoint, stop: StopRequest | None = None, model: Recognizer | None = None
+    ) -> dict[str, float]:
         """Loss, top1 and, of more than five classes, top5.
 
         Broken videos that are skipped do not count; the accuracy is logged with the number of videos that do.
 
         Args:
             checkpoint: what the network's weights are called.
+            model: the same network with other weights, to measure instead.
 
         Raises:
             Stopped: ``stop`` was asked for.
             InputError: no video can be read, too many cannot, or the loss is not finite.
         """
         config, total, hidden = self.config, len(self._loader), not show_bars()
-        self.model.eval()
+        model = self.model if model is None else model
+        model.eval()
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         bar = tqdm(total=total, desc="validation", unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
         with bar, self._loader.guard():
             for batch in self._loader if stop is None else stop.checking(self._loader, self._most_batches):
                 self.bad.add(batch.broken)
                 if batch.videos:
-                    sums += self._score(batch)
+                    sums += self._score(model, batch)
                 bar.update()
         self.bad.gather()
         totals = distributed.sum_over_processes(sums.tolist(), self.device)
@@ -91,11 +95,11 @@ class Validator:
         )  # fmt: skip
         return results
 
-    def _score(self, batch: Batch) -> torch.Tensor:
+    def _score(self, model: Recognizer, batch: Batch) -> torch.Tensor:
         """Sums of loss, top-1, top-5 and videos of a batch, shape (4,)."""
         clips, labels = batch.to(self.device)
         with autocast(self.device, self.config.amp):
-            logits = self.model(clips)
+            logits = model(clips)
         return score_sums(logits, labels, clip_loss(logits, labels, self.config.loss_type))
 
     def _measurement(self, checkpoint: Checkpoint, scored_videos: int) -> Measurement:

@@ -1,5 +1,6 @@
 from .confusion_matrix import draw_confusion as draw_confusion
 from .overlay import write_overlay as write_overlay
+from .runs.comparison import compare_runs as compare_runs
 from .show_clips import SheetOptions as SheetOptions
 from .show_clips import show_clips as show_clips
 from .timeline import draw_timeline as draw_timeline

@@ -5,7 +5,6 @@ L frames of a video, T segments of F frames, H x W pixels, s x s after cropping.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +14,9 @@ from torch import Tensor
 from ops.data import (
     Box,
     BrokenVideo,
+    Change,
     DatasetSpec,
+    Drawn,
     FrameSampler,
     SampleKey,
     TestTransform,
@@ -25,6 +26,7 @@ from ops.data import (
     VideoSource,
     crop,
     flips,
+    parse_augment,
     test_scale,
 )
 from ops.models import FRAMES_PER_SEGMENT
@@ -51,17 +53,17 @@ class WatchedSampler(FrameSampler):
 
 @dataclass(frozen=True)
 class WatchedTrainTransform(TrainTransform):
-    """Remembers the first whole frame, and where each pixel of the result came from.
+    """Remembers the first whole frame, where each pixel of the crop came from, and how pixels were changed.
 
-    The same draws are applied to a picture of coordinates, so nothing need be known of how the transform works.
+    The same crop and flip are applied to a picture of coordinates, so nothing need be known of how they work.
     """
 
-    seen: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    seen: list[tuple[Tensor, Tensor, tuple[Change, ...]]] = field(default_factory=list)
 
-    def __call__(self, frames: Tensor, label: int, rng: np.random.Generator) -> tuple[Tensor, int]:
-        places, _ = super().__call__(coordinates(frames), label, copy.deepcopy(rng))
-        self.seen.append((frames[0], places[0]))
-        return super().__call__(frames, label, rng)
+    def apply(self, frames: Tensor, label: int, drawn: Drawn) -> tuple[Tensor, int]:
+        places, _ = super().apply(coordinates(frames), label, drawn._replace(changes=()))
+        self.seen.append((frames[0], places[0], drawn.changes))
+        return super().apply(frames, label, drawn)
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class ClipSettings:
     input_size: int
     dense_sample: bool
     flip: str
+    augment: str
     seed: int
     epoch: int
     test_crops: int
@@ -149,15 +152,16 @@ class Clips:
         settings = self.settings
         sampler = WatchedSampler(FRAMES_PER_SEGMENT[settings.model], settings.dense_sample)
         mirror_labels = self.spec.mirror_labels(flips(settings.flip, settings.model, self.spec.name))
-        transform = WatchedTrainTransform(settings.input_size, mirror_labels)
+        transform = WatchedTrainTransform(settings.input_size, mirror_labels, parse_augment(settings.augment))
         clips = TrainClips(self.source, settings.num_segments, sampler, transform, settings.seed)
         clip = clips[SampleKey(settings.epoch - 1, video)]
         if isinstance(clip, BrokenVideo):
             raise InputError(clip.reason)
-        (num_frames, frames), (whole, places) = sampler.seen[0], transform.seen[0]
+        (num_frames, frames), (whole, places, changes) = sampler.seen[0], transform.seen[0]
         box, flipped = box_of(places)
         kept = clip.label == self.source.records[video].label
         remark = "not flipped" if not flipped else "flipped" if kept else f"flipped, now “{self.name(clip.label)}”"
+        remark = "; ".join((remark, *map(str, changes)))
         title = f"training, epoch {settings.epoch}"
         return num_frames, whole.movedim(0, -1).numpy(), View(title, remark, pictures(clip.pixels), frames, box)
 

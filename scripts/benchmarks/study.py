@@ -1,6 +1,7 @@
 """Train the four networks, and MSN without each of its modules, alike on the synthetic motion set, and write a page.
 
     python scripts/benchmarks/study.py
+    python scripts/benchmarks/study.py --compare recipes --seeds 3 --results docs/recipes.json
 
 writes docs/study.json (results), docs/study.md (the page) and docs/study.png (its plot).
 Finished runs are kept in the file of results. The same command continues an interrupted study and its interrupted run;
@@ -23,6 +24,8 @@ def parser() -> OneLineParser:
     add("--results", type=Path, default=Path("docs/study.json"), metavar="FILE", help=files)
     add("--folder", type=Path, default=Path("data/study"), metavar="DIR", help="data and runs (default: %(default)s)")
     add("--seeds", type=int, default=2, metavar="N", help="runs of each network and set (default: %(default)s)")
+    add("--compare", default="networks", choices=("networks", "recipes"),
+        help="what differs between runs: networks, or options of training (default: %(default)s)")  # fmt: skip
     add("--limit", type=int, metavar="N", help="stop after N runs; 0 only writes the page (default: all runs)")
     add("--arch", default="resnet10", choices=ARCHS, help="backbone of all runs (default: %(default)s)")
     add("--segments", type=int, default=4, metavar="T", help="segments of a clip (default: %(default)s)")
@@ -44,7 +47,9 @@ def main() -> None:
         parsed.arch, parsed.segments, parsed.input_size, parsed.rendered, parsed.train, parsed.val, parsed.epochs,
         parsed.batch_size, parsed.lr,
     )  # fmt: skip
-    for path in make_study(StudyOptions(schedule, parsed.results, parsed.folder, parsed.seeds, parsed.limit)):
+    for path in make_study(
+        StudyOptions(schedule, parsed.results, parsed.folder, parsed.seeds, parsed.limit, parsed.compare)
+    ):
         print(f"wrote {path}")
 
 

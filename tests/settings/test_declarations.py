@@ -46,6 +46,8 @@ SAME_DEFAULTS = {
     "model.motion": (["stpme", "dsme", "shift"], None),  # all, of whichever network
 }  # fmt: skip
 
+LATER = ("--motion_weight", "--weights_kind", "--recompute")  # whose beginnings meant something else before
+
 
 def options_of(parser: SettingsParser) -> list[Any]:
     return [action for action in parser._actions if action.dest != "help"]
@@ -89,13 +91,13 @@ class TestAsBefore:
         )
 
     def test_cut_short(self, script: str) -> None:
-        """Every beginning of an option that was clear still is, and means the same, but for --motion_weight's."""
+        """Every beginning of an option that was clear still is, and means the same, but for those of LATER."""
         parser = PARSERS[script][0]()
         flags = [flag for before in BEFORE[script] for flag in before["flags"] if flag.startswith("--")]
         first = {flag: before["flags"][0] for before in BEFORE[script] for flag in before["flags"]}
         for short in {flag[:length] for flag in flags for length in range(3, len(flag))}:
             meant = [flag for flag in flags if flag.startswith(short)]
-            if "--motion_weight".startswith(short):
+            if any(flag.startswith(short) for flag in LATER):
                 continue
             if len(meant) == 1 and short not in (*flags, "--h", "--he", "--hel") and short not in parser.advice:
                 action = parser._option_string_actions[parser._option(short)]

@@ -46,8 +46,8 @@ def test_every_option_is_a_setting() -> None:
 
 
 def settings_of(**changes: object) -> object:
-    values = {"model": "msn", "num_segments": T, "input_size": PIXELS, "dense_sample": False, "flip": "auto", "seed": 0,
-              "epoch": 1, "test_crops": 1, "full_res": False}  # fmt: skip
+    values = {"model": "msn", "num_segments": T, "input_size": PIXELS, "dense_sample": False, "flip": "auto",
+              "augment": "none", "seed": 0, "epoch": 1, "test_crops": 1, "full_res": False}  # fmt: skip
     return ClipSettings(**values | changes)
 
 

@@ -28,12 +28,13 @@ class Findings:
         top1: in percent, by ``Run.key``.
         seeds: how many of each there are at most.
         val_clips: that an accuracy is of.
+        compares: ``networks`` or ``recipes``.
     """
 
-    def __init__(self, top1: Mapping[str, float], seeds: int, val_clips: int) -> None:
+    def __init__(self, top1: Mapping[str, float], seeds: int, val_clips: int, compares: str = "networks") -> None:
         self.top1, self.seeds, self.val_clips = top1, seeds, val_clips
         self.values: dict[tuple[str, str], list[float]] = {}  # by name of the variant and set of classes
-        for run in planned_runs(seeds):
+        for run in planned_runs(seeds, compares):
             values = self.values.setdefault((run.variant.name, run.classes), [])
             if run.key in top1:
                 values.append(top1[run.key])

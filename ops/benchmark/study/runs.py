@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from ops.checkpoints import describe, read_checkpoint
+from ops.checkpoints import describe, read_checkpoint, with_weights
 from ops.motion_set import RenderConfig, render
 from ops.runtime import InputError, distributed, get_logger, require, write_atomically
 from ops.settings import TrainConfig, parse_train
@@ -23,11 +23,12 @@ CLASS_SETS = {"local": 8, "order": 6, "all": 14}  # number of classes
 
 
 class Variant(NamedTuple):
-    """A network of the study: ``network`` and, for MSN, the motion modules it keeps."""
+    """A network of the study: ``network`` and, for MSN, the motion modules it keeps; further options of main.py."""
 
     name: str
     network: str
     motion: tuple[str, ...] | None = None
+    options: tuple[str, ...] = ()
 
 
 VARIANTS = (
@@ -39,6 +40,24 @@ VARIANTS = (
     Variant("MSN without DS-ME", "msn", ("stpme", "shift")),
     Variant("MSN without the shift", "msn", ("stpme", "dsme")),
 )
+
+# TDN as published, and with one option more: which of them earns something?
+_PUBLISHED = ("--flip", "off")
+_ADDED = {
+    "flip": ("--flip", "on"),
+    "RandAugment": ("--augment", "randaugment"),
+    "mixup": ("--mixup", "0.2"),
+    "EMA": ("--ema", "0.95"),
+}
+RECIPES = (
+    Variant("published", "tdn", None, _PUBLISHED),
+    *(Variant(f"+ {name}", "tdn", None, (*_PUBLISHED, *added)) for name, added in _ADDED.items()),
+    Variant("all", "tdn", None, tuple(word for added in _ADDED.values() for word in added)),
+)
+PLANS: dict[str, tuple[tuple[Variant, ...], tuple[str, ...]]] = {
+    "networks": (VARIANTS, tuple(CLASS_SETS)),
+    "recipes": (RECIPES, ("all",)),
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,8 @@ class Run(NamedTuple):
 class StudyOptions:
     """What is run, and where; study.py --help says what each option is.
 
+    ``compares`` is ``networks`` or ``recipes``.
+
     Raises:
         InputError: a value is out of range.
     """
@@ -88,18 +109,21 @@ class StudyOptions:
     folder: Path
     seeds: int
     limit: int | None = None
+    compares: str = "networks"
 
     def __post_init__(self) -> None:
         require(self.seeds >= 1, "--seeds of at least 1", self.seeds)
+        require(self.compares in PLANS, f"--compare one of {', '.join(PLANS)}", self.compares)
         require(self.limit is None or self.limit >= 0, "--limit of at least 0", self.limit)
         require(self.results.parent.is_dir(), "--results FILE in an existing folder", self.results)
 
 
-def planned_runs(seeds: int) -> Iterator[Run]:
+def planned_runs(seeds: int, compares: str = "networks") -> Iterator[Run]:
     """Every run, the first seed of everything first: half a study is a study too."""
+    variants, class_sets = PLANS[compares]
     for seed in range(seeds):
-        for classes in CLASS_SETS:
-            for variant in VARIANTS:
+        for classes in class_sets:
+            for variant in variants:
                 yield Run(variant, classes, seed)
 
 
@@ -132,7 +156,7 @@ def run_study(options: StudyOptions) -> dict[str, float]:
         Stopped: a signal asked for it; the same command continues.
     """
     log, done = get_logger(), 0
-    for run in planned_runs(options.seeds):
+    for run in planned_runs(options.seeds, options.compares):
         top1 = read_top1(options.results, options.schedule)  # again: another process may do runs of this study, too
         if run.key in top1:
             continue
@@ -152,7 +176,7 @@ def _add(options: StudyOptions, key: str, found: float) -> None:
 
 
 def _train(run: Run, options: StudyOptions) -> float:
-    """Train and validate; top-1 in percent of the last epoch."""
+    """Train and validate; top-1 in percent of the last epoch, of averaged weights where there are some."""
     schedule = options.schedule
     data = options.folder / run.classes
     render(RenderConfig(data, run.classes, schedule.train_clips, schedule.val_clips, width=schedule.rendered,
@@ -162,7 +186,8 @@ def _train(run: Run, options: StudyOptions) -> float:
     with distributed.process_group(device):
         train(config, device)
     checkpoint = config.model_dir / "last.pth.tar"
-    accuracy = describe(read_checkpoint(checkpoint), checkpoint).accuracy
+    content = with_weights(read_checkpoint(checkpoint), "raw" if config.ema is None else "ema", checkpoint)
+    accuracy = describe(content, checkpoint).accuracy
     if accuracy is None:
         raise InputError(f"{checkpoint}: expected the accuracy of the last epoch, got none")
     shutil.rmtree(config.model_dir)  # 42 runs would fill gigabytes
@@ -170,12 +195,12 @@ def _train(run: Run, options: StudyOptions) -> float:
 
 
 def training_config(run: Run, options: StudyOptions, data: Path) -> TrainConfig:
-    """Settings of main.py for a run; only network, modules, data and seed differ between runs."""
+    """Settings of main.py for a run; only network, options, data and seed differ between runs."""
     schedule = options.schedule
     modules = () if run.variant.motion is None else ("--motion", ",".join(run.variant.motion))
     words = (
         "motion", "RGB", "--root_path", data, "--num_class", CLASS_SETS[run.classes],
-        "--model", run.variant.network, *modules, "--seed", run.seed,
+        "--model", run.variant.network, *modules, *run.variant.options, "--seed", run.seed,
         "--arch", schedule.arch, "--num_segments", schedule.num_segments, "--input_size", schedule.input_size,
         "--pretrain", "none", "--epochs", schedule.epochs, "-b", schedule.batch_size, "--lr", schedule.lr,
         "--lr_scheduler", "cosine", "--warmup_epoch", 0.5, "--warmup_multiplier", 10, "--dropout", 0, "--wd", 5e-4,

@@ -10,6 +10,7 @@ from ops.benchmark.comparison import Comparison, alternate, processor
 from ops.benchmark.complexity import count
 from ops.benchmark.study.findings import Findings
 from ops.benchmark.study.page import Cost, draw, page
+from ops.benchmark.study.recipes import recipes_table
 from ops.benchmark.study.runs import CLASS_SETS, VARIANTS, Schedule, StudyOptions, run_study
 from ops.models import Recognizer, build_model, fuse_for_inference
 from ops.runtime import processors, setup_logger, write_atomically
@@ -17,11 +18,15 @@ from ops.runtime import processors, setup_logger, write_atomically
 ROUNDS = 9  # forward passes of each network, in turn, for clips a second
 
 
-def make_study(options: StudyOptions) -> tuple[Path, Path]:
-    """Run, then write page and plot beside the results; returns their paths."""
+def make_study(options: StudyOptions) -> tuple[Path, ...]:
+    """Run, then write page and plot, or the table of recipes, beside the results; returns their paths."""
     setup_logger(True)
     schedule = options.schedule
-    findings = Findings(run_study(options), options.seeds, schedule.val_clips)
+    findings = Findings(run_study(options), options.seeds, schedule.val_clips, options.compares)
+    if options.compares == "recipes":
+        table = options.results.with_suffix(".md")
+        write_atomically(table, f"{recipes_table(findings)}\n".encode())
+        return (table,)
     costs = costs_of(schedule)
     text, plot = options.results.with_suffix(".md"), options.results.with_suffix(".png")
     machine = f"{processor()}, {processors()} cores"

@@ -17,6 +17,11 @@ def advise(config: TrainConfig, num_videos: int, global_batch_size: int) -> None
         plural(num_videos // global_batch_size, "step") + " an epoch",
         plural(global_batch_size, "video"),
     )
+    if config.mixes:
+        log.info(
+            "training clips are mixed in pairs: training accuracies count the class with the larger share, and cannot "
+            "be compared with those of validation"
+        )
     if config.lr_batch_size is not None:
         lr, scaled = config.lr, config.scaled_lr(global_batch_size)
         per_step, now = plural(config.lr_batch_size, "video"), plural(global_batch_size, "video")

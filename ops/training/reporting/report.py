@@ -26,7 +26,8 @@ class Report:
         self.steps_per_epoch = steps_per_epoch
         self.global_batch_size = global_batch_size
         self._writer = ScalarWriter(config.log_dir) if distributed.is_main() else None
-        self._clips = f"[training clips, {config.model.num_segments} segments, {config.input_size} px]"
+        mixed = "mixed " if config.mixes else ""
+        self._clips = f"[{mixed}training clips, {config.model.num_segments} segments, {config.input_size} px]"
 
     def __enter__(self) -> "Report":
         return self
@@ -55,7 +56,7 @@ class Report:
             accuracies(results["top1"], results.get("top5")), self._clips, results["lr"],
             step_time, data_time, self.global_batch_size / step_time, duration(left * step_time),
         )  # fmt: skip
-        scalars = {**results, "step_time": step_time, "data_time": data_time}
+        scalars = {**self._named(results), "step_time": step_time, "data_time": data_time}
         self._write("train", scalars, position.epoch * steps + position.step)
 
     def epoch(self, position: Position, results: Mapping[str, float]) -> None:
@@ -66,11 +67,16 @@ class Report:
                 position.epoch + 1, self.config.epochs, results["loss"],
                 accuracies(results["top1"], results.get("top5")), self._clips,
             )  # fmt: skip
-            self._write("train_epoch", results, position.epoch + 1)
+            self._write("train_epoch", self._named(results), position.epoch + 1)
 
-    def validation(self, epoch: int, results: Mapping[str, float]) -> None:
-        """What the validation after ``epoch`` epochs has measured."""
-        self._write("val", results, epoch)
+    def validation(self, epoch: int, results: Mapping[str, float], averaged: bool = False) -> None:
+        """What the validation after ``epoch`` epochs has measured, of the weights or of their average."""
+        self._write("val_ema" if averaged else "val", results, epoch)
+
+    def _named(self, results: Mapping[str, float]) -> dict[str, float]:
+        """Results of training, where accuracies of mixed clips are named as such."""
+        return {f"{name}_mixed" if self.config.mixes and name.startswith("top") else name: value
+                for name, value in results.items()}  # fmt: skip
 
     def _write(self, prefix: str, scalars: Mapping[str, float], at: int) -> None:
         if self._writer is not None:

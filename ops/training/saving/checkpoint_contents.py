@@ -6,6 +6,7 @@
     best_prec1     best top-1 so far in percent, or None
     optimizer      momentum and parameter groups
     scaler         scale of the loss (--amp fp16)
+    ema            averaged weights, and their accuracy (--ema): ema.py
     position       Position and SampleOrder below, in one dict
     config         settings, as in config.json
     about          what the weights are of, and their accuracy: about.py
@@ -28,6 +29,7 @@ from ops.data import TrainBatchSampler
 from ops.models import Recognizer
 from ops.runtime import InputError, get_logger, plural
 from ops.settings import TrainConfig, config_changes, config_dict
+from ops.training.ema import WeightAverage
 from ops.training.optim import load_optimizer
 from ops.training.saving.about import about
 
@@ -63,8 +65,12 @@ class Position:
     @property
     def accuracy_here(self) -> Mapping[str, Any] | None:
         """The accuracy of the weights at this position: None where they have been trained since."""
-        is_here = self.accuracy is not None and (self.accuracy.get("epoch"), 0) == (self.epoch, self.step)
-        return self.accuracy if is_here else None
+        return self.if_here(self.accuracy)
+
+    def if_here(self, accuracy: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """An accuracy, if it was measured at this position."""
+        is_here = accuracy is not None and (accuracy.get("epoch"), 0) == (self.epoch, self.step)
+        return accuracy if is_here else None
 
     def to_dict(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "accuracy"}
@@ -136,9 +142,12 @@ class RunState:
     scaler: torch.amp.GradScaler
     position: Position
     order: SampleOrder
+    average: WeightAverage | None = None
 
     def content(self) -> dict[str, Any]:
         """What is written."""
+        average = self.average
+        saved = {} if average is None else {"ema": average.content(self.position.if_here(average.accuracy))}
         return {
             "state_dict": self.model.state_dict(),
             "arch": self.config.model.arch,
@@ -146,6 +155,7 @@ class RunState:
             "best_prec1": self.position.best_top1,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            **saved,
             "position": {**self.position.to_dict(), **self.order._asdict()},
             "config": config_dict(self.config),
             "about": about(self.config, self.model, self.position.accuracy_here),
@@ -161,6 +171,8 @@ class RunState:
         self.position.left_out_steps = saved.left_out_steps
         said = content.get("about")
         self.position.accuracy = said.get("accuracy") if isinstance(said, Mapping) else None
+        if self.average is not None:
+            self.average.restore(content, path)
         if keeps_best:
             self.position.best_top1, self.position.best_epoch = saved.best_top1, saved.best_epoch
         try:

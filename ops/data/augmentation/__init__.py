@@ -1,0 +1,1 @@
+"""Augmentation of training clips: what ``--augment`` asks for, and the changes of pixels that it draws."""

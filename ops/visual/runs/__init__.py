@@ -1,0 +1,1 @@
+"""Runs of main.py side by side: what their folders of logs hold, and how they compare."""

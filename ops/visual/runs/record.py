@@ -1,0 +1,156 @@
+"""What a run's folder of logs says: its settings, its curves, what it has cost."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tensorboardX.proto.event_pb2 import Event
+
+from ops.runtime import InputError, declared
+from ops.settings import TrainConfig
+
+Z_95 = 1.959964  # standard deviations on both sides of the mean that hold 95 % of a normal distribution
+_VIDEOS_PER_STEP = re.compile(r" steps? an epoch of ([\d,]+) videos? each")
+_VALIDATED = re.compile(r" validation: .* \((?:([\d,]+) of )?([\d,]+) videos?\)")
+_UNINTERESTING = {"read_from", "suffix", "root_log", "root_model"}  # where a run is, not what
+
+
+class Best(NamedTuple):
+    """Best validation: top-1 in percent after so many epochs, and its 95 % interval, None where videos are unknown."""
+
+    top1: float
+    epoch: int
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run.
+
+    Args:
+        name: of its folder.
+        settings: values of config.json by dotted path.
+        curves: by name of the scalar, like ``val/top1``: values by step or epoch.
+        videos: of a validation.
+        clips: seen in training; None where the log does not say how many a step has.
+        hours: that its processes ran.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    curves: Mapping[str, Mapping[int, float]]
+    videos: int | None
+    clips: int | None
+    hours: float
+
+    def best(self, curve: str = "val/top1") -> Best | None:
+        """The first epoch of the highest top-1 of a curve."""
+        values = self.curves.get(curve)
+        if not values:
+            return None
+        epoch = max(values, key=lambda each: (values[each], -each))
+        return Best(values[epoch], epoch, None if self.videos is None else wilson(values[epoch], self.videos))
+
+
+def wilson(percent: float, count: int) -> tuple[float, float]:
+    """95 % interval of an accuracy on ``count`` videos, in percent (Wilson, 1927)."""
+    p, z = percent / 100, Z_95
+    centre = (p + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * math.sqrt(p * (1 - p) / count + z**2 / (4 * count**2))
+    return 100 * max(centre - half, 0), 100 * min(centre + half, 1)
+
+
+def read_run(folder: Path) -> RunRecord:
+    """The run of a folder of logs, or of checkpoints, which says where its logs are.
+
+    Raises:
+        InputError: there is no run.
+    """
+    settings = _settings(folder)
+    log = folder / "log.txt"
+    if not log.is_file():
+        folder = Path(str(settings.get("root_log", "log"))) / folder.name
+        log = folder / "log.txt"
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{log}: expected the log of a run, got {error.strerror}") from None
+    curves, hours = _curves(folder)
+    counts = _VALIDATED.findall(text)
+    per_step = _VIDEOS_PER_STEP.findall(text)
+    steps = max(curves.get("train/loss", {}), default=0)
+    return RunRecord(
+        folder.name,
+        settings,
+        curves,
+        _number(counts[-1][0] or counts[-1][1]) if counts else None,
+        _number(per_step[-1]) * steps if per_step else None,
+        hours,
+    )
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{folder}: expected the folder of a run with config.json, got {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: expected the settings of a run, got {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected the settings of a run, got {type(content).__name__}")
+    return dict(_flat(content))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def differing(runs: list[RunRecord]) -> dict[str, list[Any]]:
+    """Settings that are not the same in all runs, by path: a value for each run, None where it has none."""
+    ignored = _UNINTERESTING | {path for path, setting, *_ in declared(TrainConfig) if setting.of_one_start}
+    paths = dict.fromkeys(path for run in runs for path in run.settings if path not in ignored)
+    rows = {path: [run.settings.get(path) for run in runs] for path in paths}
+    return {path: values for path, values in rows.items() if any(value != values[0] for value in values)}
+
+
+def _curves(folder: Path) -> tuple[dict[str, dict[int, float]], float]:
+    """Scalars of all event files, a later start's in place of an earlier one's, and the hours that they span."""
+    curves: dict[str, dict[int, float]] = {}
+    seconds = 0.0
+    for path in sorted(folder.glob("events*")):
+        times = []
+        for event in _events(path):
+            times.append(event.wall_time)
+            for value in event.summary.value:
+                curves.setdefault(value.tag, {})[event.step] = value.simple_value
+        seconds += max(times) - min(times) if times else 0
+    return {tag: dict(sorted(values.items())) for tag, values in curves.items()}, seconds / 3600
+
+
+def _events(path: Path) -> Iterator[Event]:
+    """The whole events of a file of TensorBoard: length (8 bytes), its checksum (4), the event, its checksum (4)."""
+    data, place = path.read_bytes(), 0
+    while place + 12 <= len(data):
+        (length,) = struct.unpack_from("<Q", data, place)
+        if place + 16 + length > len(data):
+            return  # cut off in a crash
+        event = Event()
+        event.ParseFromString(data[place + 12 : place + 12 + length])
+        yield event
+        place += 16 + length
