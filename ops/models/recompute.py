@@ -19,13 +19,15 @@ def recomputed(stage: nn.Module, x: Tensor) -> Tensor:
 
 @contextmanager
 def _statistics_kept(stage: nn.Module) -> Iterator[None]:
-    """While this lasts, BatchNorms that train do not count the batch, which they have counted before."""
+    """While this lasts, BatchNorms count batches in copies of their statistics: they have counted this one before."""
     norms = [module for module in stage.modules() if isinstance(module, _BatchNorm) and module.training]
-    tracking = [norm.track_running_stats for norm in norms]
+    counted = [dict(norm._buffers) for norm in norms]
     try:
         for norm in norms:
-            norm.track_running_stats = False
+            norm._buffers.update(
+                {name: value if value is None else value.clone() for name, value in norm._buffers.items()}
+            )
         yield
     finally:
-        for norm, before in zip(norms, tracking, strict=True):
-            norm.track_running_stats = before
+        for norm, before in zip(norms, counted, strict=True):
+            norm._buffers.update(before)

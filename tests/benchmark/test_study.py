@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from ops.benchmark.study import runs
 from ops.benchmark.study.findings import Accuracy, Findings
 from ops.benchmark.study.page import Cost, draw, page
+from ops.benchmark.study.recipes import recipes_table
 from ops.benchmark.study.runs import CLASS_SETS, VARIANTS, Schedule, StudyOptions, planned_runs, run_study
 from ops.benchmark.study.study import costs_of, make_study
 from ops.runtime import InputError, Stopped
@@ -46,6 +48,39 @@ class TestPlan:
             ("stpme", "dsme", "shift"), ("dsme", "shift"), ("stpme", "shift"), ("stpme", "dsme"),
         ]  # fmt: skip
         assert [config.model.network for config in configs] == ["tsn", "tsm", "tdn", *["msn"] * 4]
+
+
+class TestRecipes:
+    def test_each_with_every_seed_differs_in_its_options_only(self, tmp_path: Path) -> None:
+        planned = list(planned_runs(3, "recipes"))
+        assert [(run.variant.name, run.seed) for run in planned] == [
+            (name, seed) for seed in range(3)
+            for name in ("published", "+ flip", "+ RandAugment", "+ mixup", "+ EMA", "all")
+        ]  # fmt: skip
+        published, *others = [
+            config_dict(runs.training_config(run, options(tmp_path), tmp_path)) | {"suffix": ""} for run in planned[:6]
+        ]
+        changed = [{key for key in published if published[key] != other[key]} for other in others]
+        assert changed == [{"flip"}, {"augment"}, {"mixup"}, {"ema"}, {"flip", "augment", "mixup", "ema"}]
+
+    def test_run_and_table(self, tmp_path: Path) -> None:
+        """The last of them with all options, in miniature; its accuracy is that of averaged weights."""
+        plan = StudyOptions(TINY, tmp_path / "recipes.json", tmp_path / "runs", seeds=1, compares="recipes")
+        keys = [run.key for run in planned_runs(1, "recipes")]
+        done = {"schedule": vars(TINY), "top1": dict.fromkeys(keys[:-1], 40.0)}
+        plan.results.write_text(json.dumps(done))
+        (table,) = make_study(plan)
+        (log,) = (tmp_path / "runs/log").glob("*all_all_seed_0/log.txt")
+        (accuracy,) = re.findall(r"validation: loss .*, top-1 ([\d.]+) %, .*EMA weights\)", log.read_text())
+        assert f"| all | {float(accuracy):.1f} |" in table.read_text()
+        assert "so nothing of this is known" in table.read_text()
+
+    def test_clear_differences_are_bold(self) -> None:
+        top1 = {run.key: 50.0 + run.seed for run in planned_runs(3, "recipes")}
+        top1 |= {f"+ flip, all, seed {seed}": 60.0 + seed for seed in range(3)}
+        text = recipes_table(Findings(top1, 3, 280, "recipes"))
+        assert "| + flip | 60.0 | 61.0 | 62.0 | 61.0 | **+10.0** |" in text
+        assert "| + EMA | 50.0 | 51.0 | 52.0 | 51.0 | +0.0 |" in text and "varies by 1.0 points" in text
 
 
 class TestInterrupted:
