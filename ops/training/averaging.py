@@ -89,9 +89,10 @@ def average_checkpoints(options: AverageOptions, device: torch.device) -> str:
     model.load_state_dict(weights)
     clips = _Counted(_clips(options, spec, settings, model.to(device), contents[0]))
     update_bn(clips, model, device)
-    about = {**contents[0].get("about", {}), "accuracy": None}
-    averaged = {"weights": options.weights_kind, "files": [str(path) for path in paths]}
-    kept = {"arch": settings.arch, "config": contents[0].get("config"), "about": about, "averaged": averaged}
+    kept = {"arch": settings.arch, "config": contents[0].get("config")}
+    if isinstance(contents[0].get("about"), Mapping):
+        kept["about"] = {**contents[0]["about"], "accuracy": None}
+    kept["averaged"] = {"weights": options.weights_kind, "files": [str(path) for path in paths]}
     write_checkpoint({"state_dict": model.cpu().state_dict(), **kept}, options.out)
     return (
         f"{options.out}: the mean of {plural(len(paths), 'checkpoint')} ({options.weights_kind} weights), batch "

@@ -14,7 +14,7 @@ from ops.settings.command_lines import parse_train
 from ops.settings.training import TrainConfig
 from ops.training import epoch, train
 from ops.training.ema import WeightAverage
-from tests.commands import run_script, succeeded
+from tests.commands import SMALL_TRAINING, run_ranks, run_script, succeeded
 
 CPU = torch.device("cpu")
 OPTIONS = ("--augment", "color,strong", "--mixup", "0.4", "--cutmix", "1", "--label_smoothing", "0.1", "--ema", "0.7",
@@ -117,6 +117,17 @@ class TestRun:
             results = succeeded(run_script("pkl_to_results.py", "--num_clips", "1", "--test_crops", "1",
                                            "--output_dir", kind, cwd=tmp_path))  # fmt: skip
             assert f"{accuracy['top1']:.2f}" in results and ("EMA weights" in results) == (kind == "ema")
+
+
+@pytest.mark.slow
+class TestTwoProcesses:
+    def test_every_option_works_there(self, motion_folder: Path, tmp_path: Path) -> None:
+        """Both processes end with one average, which is validated and saved."""
+        words = ("motion", "RGB", "--root_path", str(motion_folder / "data/motion"), *SMALL_TRAINING, "--epochs", "1")
+        succeeded(run_ranks(2, "main.py", *words, *OPTIONS, cwd=tmp_path))
+        (last,) = (tmp_path / "checkpoint").glob("*/last.pth.tar")
+        average = read_checkpoint(last)["ema"]
+        assert average["steps"] == 2 and average["accuracy"]["epoch"] == 1
 
 
 class TestNoAverage:
