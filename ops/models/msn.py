@@ -55,6 +55,15 @@ class STPME(nn.Module):
         self.long_conv = nn.Conv2d(16, 64, 5, padding=2, bias=False)  # h
 
     def forward(self, frames: Tensor) -> Tensor:
+        short, middle, long = self.branches(frames)
+        return short + middle + long
+
+    def branches(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """P1, P2 and P3.
+
+        Shape:
+            input: (B, 5, 3, H, W); outputs: (B, 64, ceil(H/4), ceil(W/4))
+        """
         steps = _like_weights((frames[:, 1:] - frames[:, :-1]).flatten(1, 2), self.short_conv)  # (B, 12, H, W)
         short = F.relu(self.short_bn(self.short_conv(_max_pool(steps))))  # (B, 64, H/4, W/4)
 
@@ -64,7 +73,7 @@ class STPME(nn.Module):
         middle = F.relu(self.middle_bn(self.middle_conv(middle)))  # (B, 64, H/4, W/4)
 
         long = _max_pool(self.long_conv(late + early))  # (B, 64, H/4, W/4)
-        return short + middle + long
+        return short, middle, long
 
 
 def _max_pool(x: Tensor) -> Tensor:

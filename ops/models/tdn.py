@@ -97,6 +97,14 @@ class LTDM(nn.Module):
         self.expand_bn = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Factor of each channel and pixel, from 0.5 to 1.5.
+
+        Shape:
+            input, output: (N*T, C, H, W)
+        """
         ahead, back = self.differences(x)
         if self.training:  # BatchNorms see one direction, then the other, as published
             both = self.response(ahead) + self.response(back)
@@ -104,7 +112,7 @@ class LTDM(nn.Module):
             one, other = self.response(torch.cat((ahead, back))).chunk(2)
             both = one + other
         # x + x * (g(ahead) + g(back)) / 2, where g = response - 0.5
-        return x * ((both + 1) / 2)
+        return (both + 1) / 2
 
     def differences(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """From each segment to the next, and to the one before.
