@@ -44,7 +44,7 @@ class Source:
             VideoError: it cannot be read.
         """
         if self.kind == "camera":
-            raise VideoError(f"{self.name}: expected --every SECONDS with a camera, got none")
+            raise VideoError(f"{self.name}: expected a video with an end, got a camera (predict.py --every reads it)")
         if self.kind == "frames":
             assert self.num_frames is not None
             return FrameFolder(Path(self.name), self.num_frames, self.template)

@@ -106,7 +106,9 @@ class StreamedVideo:
         self.url = url
         with self._opened() as container:
             if is_live(container):
-                raise VideoError(f"{url}: expected --every SECONDS with a live stream, got none")
+                raise VideoError(
+                    f"{url}: expected a video with an end, got a live stream (predict.py --every reads it)"
+                )
             self._length = self._decode(container, set(), {})
 
     def _opened(self) -> AbstractContextManager[Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ops.models import ARCHS, NETWORKS
 from ops.runtime import Settings, above, at_least, require, setting
@@ -98,6 +98,20 @@ class NetworkSettings(Settings):
     class_names: Path | None = setting(
         "--class_names", default=None, unset=_SAYS, metavar="FILE", help="file of class names, one per line"
     )
+
+    @property
+    def network_settings(self) -> dict[str, Any]:
+        """What the command line says of the network, by name."""
+        names = ("network", "arch", "num_segments", "input_size")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSettings(Settings):
+    """How often a video is looked at."""
+
+    group: ClassVar[str] = NetworkSettings.group
+
     num_clips: int = setting(
         "--num_clips", default=1, limit=at_least(1), metavar="K", help="number of clips of a video to average"
     )
@@ -108,7 +122,14 @@ class NetworkSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(
-    DeviceSettings, NetworkSettings, DecoderSettings, WindowSettings, OutputSettings, AskedSettings, CommandLine
+    DeviceSettings,
+    ViewSettings,
+    NetworkSettings,
+    DecoderSettings,
+    WindowSettings,
+    OutputSettings,
+    AskedSettings,
+    CommandLine,
 ):
     """Settings of predict.py; the options of the last base come first in its --help."""
 
@@ -128,9 +149,3 @@ class PredictConfig(
         require(self.timeline is None or self.every is not None, "--every SECONDS with --timeline", "none")
         require(self.every is None or (self.num_clips, self.num_crops) == (1, 1),
                 "one clip and one crop with --every", f"{self.num_clips} and {self.num_crops}")  # fmt: skip
-
-    @property
-    def network_settings(self) -> dict[str, object]:
-        """What the command line says of the network, by name."""
-        names = ("network", "arch", "num_segments", "input_size")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}

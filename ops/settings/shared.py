@@ -87,7 +87,19 @@ class FrameSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceSettings(Settings):
+class GPUSettings(Settings):
+    """On which GPU."""
+
+    group: ClassVar[str] = "computing"
+
+    gpus: tuple[int, ...] | None = setting(
+        "--gpus", default=None, unset="0 1 2 ...", limit=at_least(0), metavar="ID",
+        help="GPU number of each process on this machine, in order",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceSettings(GPUSettings):
     """Processes, GPUs, and how the network is computed on them."""
 
     group: ClassVar[str] = "computing"
@@ -95,10 +107,6 @@ class DeviceSettings(Settings):
     workers: int = setting(
         "-j", "--workers", default=8, limit=at_least(0), metavar="N",
         help="number of data-loading worker processes per GPU process; 0 loads in the GPU process itself",
-    )  # fmt: skip
-    gpus: tuple[int, ...] | None = setting(
-        "--gpus", default=None, unset="0 1 2 ...", limit=at_least(0), metavar="ID",
-        help="GPU number of each process on this machine, in order",
     )  # fmt: skip
     amp: str | None = setting(
         "--amp", default=None, unset="off, 32-bit numbers", choices=AMP_TYPES,

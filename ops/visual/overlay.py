@@ -1,22 +1,18 @@
 """A video with answers written on it: names of classes, bars and percentages in a corner."""
 
 from bisect import bisect
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import av
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from ops.inference import Caption, Source, timed_pictures
-from ops.runtime import InputError, move_into_place, temporary_path
+from ops.visual.video_file import even_size, write_video
 
-TIME_BASE = Fraction(1, 90_000)
-SMALLEST = 360  # pixels of the short side: smaller videos are enlarged, so that letters can be read
 WIDEST = 0.62  # of the picture
 PANEL, TRACK = (16, 20, 26, 200), (70, 78, 88, 220)
 TEXT, FAINT, BAR, BEST = (255, 255, 255), (200, 207, 215), (140, 156, 173), (255, 176, 32)
@@ -30,27 +26,15 @@ def write_overlay(source: Source, captions: Sequence[Caption], path: Path) -> No
         InputError: it cannot be written.
         VideoError: the source cannot be read.
     """
-    temporary = temporary_path(path)
-    try:
-        with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            _encode(container, source, captions)
-        move_into_place(temporary, path)
-    except (av.error.FFmpegError, OSError) as error:
-        raise InputError(f"{path}: expected to write a video, got {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_video(path, _captioned(source, captions))
 
 
-def _encode(container: Any, source: Source, captions: Sequence[Caption]) -> None:
-    stream = container.add_stream("libx264", rate=30, options={"crf": "20", "preset": "veryfast"})
-    stream.pix_fmt, stream.codec_context.time_base = "yuv420p", TIME_BASE
+def _captioned(source: Source, captions: Sequence[Caption]) -> Iterator[tuple[float, Image.Image]]:
     middles = [((one.start or 0) + (one.end or 0) + (two.start or 0) + (two.end or 0)) / 4
                for one, two in pairwise(captions)]  # fmt: skip
     size, panels = None, {}
     for seconds, picture in timed_pictures(source):
-        if size is None:
-            size = even_size(picture.shape[1], picture.shape[0])
-            stream.width, stream.height = size
+        size = size or even_size(picture.shape[1], picture.shape[0])
         place = bisect(middles, seconds)
         if place not in panels:
             panels = {place: draw_panel(captions[place], size)}
@@ -58,16 +42,7 @@ def _encode(container: Any, source: Source, captions: Sequence[Caption]) -> None
         image = image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
         panel = panels[place]
         image.paste(panel, (panel.height // 12, size[1] - panel.height - panel.height // 12), panel)
-        frame = av.VideoFrame.from_image(image)
-        frame.pts, frame.time_base = round(seconds / TIME_BASE), TIME_BASE
-        container.mux(stream.encode(frame))
-    container.mux(stream.encode())
-
-
-def even_size(width: int, height: int) -> tuple[int, int]:
-    """Of the written video: even, and enlarged to a short side of at least SMALLEST."""
-    scale = max(1.0, SMALLEST / min(width, height))
-    return round(width * scale) // 2 * 2, round(height * scale) // 2 * 2
+        yield seconds, image
 
 
 def draw_panel(caption: Caption, size: tuple[int, int]) -> Image.Image:

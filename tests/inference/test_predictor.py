@@ -157,7 +157,7 @@ class TestBadVideos:
             predictor(write_broken(tmp_path / "broken.mp4"))
         with pytest.raises(InputError, match=r"none\.mp4: expected a video, a folder"):
             predictor(tmp_path / "none.mp4")
-        with pytest.raises(InputError, match="camera: expected --every SECONDS with a camera"):
+        with pytest.raises(InputError, match="camera: expected a video with an end, got a camera"):
             predictor("camera")
 
 

@@ -9,8 +9,9 @@ from PIL import Image
 from ops.inference.answers import Answer, Caption, Guess
 from ops.inference.over_time.timeline import MOST_COLUMNS, Timeline
 from ops.inference.sources import find_source
-from ops.visual.overlay import BEST, draw_panel, even_size, shortened, write_overlay
+from ops.visual.overlay import BEST, draw_panel, shortened, write_overlay
 from ops.visual.timeline import draw_timeline, tick_seconds
+from ops.visual.video_file import even_size
 from tests import media
 
 

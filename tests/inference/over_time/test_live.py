@@ -117,7 +117,7 @@ class TestCommand:
     def test_a_live_stream_needs_windows(self, predictor: Predictor) -> None:
         with (
             live_stream(frames=20, pace=4) as url,
-            pytest.raises(InputError, match="expected --every SECONDS with a live"),
+            pytest.raises(InputError, match="expected a video with an end, got a live stream"),
         ):
             predictor(url)
 
