@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -27,12 +28,30 @@ from ops.runtime import (
     setup_logger,
     write_atomically,
 )
-from ops.settings import PredictConfig
+from ops.settings import ExplainConfig, PredictConfig
 from ops.video import VideoError
 
 # Draws a timeline as PNG; writes a video with captions on it to a file.
 DrawTimeline = Callable[[Timeline], bytes]
 WriteOverlay = Callable[[Source, Sequence[Caption], Path], None]
+
+
+def open_predictor(config: PredictConfig | ExplainConfig, **more: Any) -> Predictor:
+    """The predictor that a command line asks for, and a word where its classes have no names; ``more`` is of Predictor.
+
+    Raises:
+        InputError: the checkpoint cannot be read, or does not say what is needed.
+    """
+    predictor = Predictor(
+        config.checkpoint,
+        device=distributed.pick_device(config.gpus),
+        class_names=() if config.class_names is None else read_class_names(config.class_names),
+        decoder=config.decoder,
+        **{**config.network_settings, **more},
+    )
+    if not predictor.has_names:
+        get_logger().info("%s has no class names: classes are numbered (--class_names FILE)", config.checkpoint)
+    return predictor
 
 
 class Prediction:
@@ -66,7 +85,13 @@ class Prediction:
             if isinstance(entry, Failure):
                 self._fail(entry.reason)
         if sources:
-            predictor = self._predictor()
+            predictor = open_predictor(
+                config,
+                num_clips=config.num_clips,
+                num_crops=config.num_crops,
+                amp=config.amp,
+                compiled=config.compile,
+            )
             with ExitStack() as files:
                 for path, opened in ((config.json, json_file), (config.csv, csv_file)):
                     if path is not None:
@@ -77,23 +102,6 @@ class Prediction:
                     for source in sources:
                         self._windows(predictor, source, config.every)
         return 2 if self.failures else 0
-
-    def _predictor(self) -> Predictor:
-        config = self.config
-        predictor = Predictor(
-            config.checkpoint,
-            device=distributed.pick_device(config.gpus),
-            class_names=() if config.class_names is None else read_class_names(config.class_names),
-            decoder=config.decoder,
-            num_clips=config.num_clips,
-            num_crops=config.num_crops,
-            amp=config.amp,
-            compiled=config.compile,
-            **config.network_settings,
-        )
-        if not predictor.has_names:
-            get_logger().info("%s has no class names: classes are numbered (--class_names FILE)", config.checkpoint)
-        return predictor
 
     def _check_outputs(self, sources: Sequence[Source]) -> None:
         """Before long work: whether all that is asked for can be written."""

@@ -1,6 +1,8 @@
 from .build import build_model as build_model
 from .deform_conv import DeformConv2d as DeformConv2d
 from .fusion import fuse_for_inference as fuse_for_inference
+from .msn import DSME as DSME
+from .msn import STPME as STPME
 from .names import ARCHS as ARCHS
 from .names import CONSENSUS_TYPES as CONSENSUS_TYPES
 from .names import FRAMES_PER_SEGMENT as FRAMES_PER_SEGMENT
@@ -13,4 +15,5 @@ from .recognizer import IMAGE_MEAN as IMAGE_MEAN
 from .recognizer import IMAGE_STD as IMAGE_STD
 from .recognizer import Recognizer as Recognizer
 from .recognizer import use_channels_last as use_channels_last
+from .tdn import LTDM as LTDM
 from .temporal_shift import TemporalShift as TemporalShift

@@ -6,6 +6,7 @@ from typing import Any
 
 from ops.runtime import SettingsParser, add_options, take
 from ops.settings import published_options as published
+from ops.settings.explaining import ExplainConfig
 from ops.settings.predicting import PredictConfig
 from ops.settings.results import ResultsConfig
 from ops.settings.testing import TestConfig, TestScript
@@ -105,3 +106,8 @@ def parse_results(argv: Sequence[str] | None = None) -> ResultsConfig:
 def predict_parser() -> SettingsParser:
     description = "Say what happens in videos, long videos or live streams, with a trained network."
     return settings_parser(PredictConfig, "predict.py", description)
+
+
+def explain_parser() -> SettingsParser:
+    description = "Draw why a trained network gives its answer to a video."
+    return settings_parser(ExplainConfig, "explain.py", description)

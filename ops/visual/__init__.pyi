@@ -1,4 +1,5 @@
 from .confusion_matrix import draw_confusion as draw_confusion
+from .explained.explaining import Explaining as Explaining
 from .overlay import write_overlay as write_overlay
 from .runs.comparison import compare_runs as compare_runs
 from .show_clips import SheetOptions as SheetOptions
