@@ -16,10 +16,11 @@ from torch.utils.data import Dataset
 
 from ops.data.clip_watch import ClipWatch
 from ops.data.dataset_config import DatasetSpec
+from ops.data.planes import PackedClip
 from ops.data.sampling import FrameSampler
-from ops.data.transforms import Box, TestTransform, TrainTransform, crop, from_images
+from ops.data.transforms import Box, Frames, TestTransform, TrainTransform, crop, from_images
 from ops.data.video_list import VideoRecord, video_path
-from ops.video import FrameFolder, Reader, VideoError, open_video, read_frames
+from ops.video import FrameFolder, PacketIndex, Packing, PyAVReader, Reader, VideoError, open_video, read_frames
 
 MAX_DRAWS = 100  # of a video in place of a broken one
 
@@ -32,11 +33,23 @@ class VideoSource:
         spec: the data set.
         records: its videos.
         decoder: a key of ``DECODERS``.
+        index: of the packets of video files.
+        pixels: what is read of video files: ``rgb``, or ``yuv`` for packed pictures (planes.py).
     """
 
     spec: DatasetSpec
     records: Sequence[VideoRecord]
     decoder: str
+    index: PacketIndex | None = None
+    pixels: str = "rgb"
+
+    @classmethod
+    def of_list(
+        cls, spec: DatasetSpec, video_list: Path, records: Sequence[VideoRecord], decoder: str, pixels: str = "rgb"
+    ) -> "VideoSource":
+        """The videos of a list, with the packet index in its folder."""
+        index = PacketIndex.beside(video_list, spec.root) if spec.storage == "videos" else None
+        return cls(spec, records, decoder, index, pixels)
 
     def path(self, index: int) -> Path:
         return video_path(self.records[index], self.spec)
@@ -45,7 +58,7 @@ class VideoSource:
         record, path = self.records[index], self.path(index)
         if record.num_frames is not None:
             return FrameFolder(path, record.num_frames, self.spec.image_tmpl)
-        return open_video(path, self.decoder)
+        return open_video(path, self.decoder, self.index, self.pixels)
 
 
 class SampleKey(NamedTuple):
@@ -63,9 +76,12 @@ class BrokenVideo(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """pixels (T, F, 3, s, s) uint8; label; its place in the list; the broken videos in whose place it was drawn."""
+    """pixels (T, F, 3, s, s) uint8; label; its place in the list; the broken videos in whose place it was drawn.
 
-    pixels: Tensor
+    Packed pixels become these on the model's device.
+    """
+
+    pixels: Frames
     label: int
     video: int
     replaced: tuple[BrokenVideo, ...] = ()
@@ -75,19 +91,41 @@ class TestVideo(NamedTuple):
     """Every view of one video.
 
     frames (U, 3, H, W) uint8: the distinct frames, resized, channels innermost in memory; places: for each network,
-    (clips, T, F) indices into them; boxes: the crops.
+    (clips, T, F) indices into them; boxes: the crops. Packed frames become these on a
+    device.
     """
 
-    frames: Tensor
-    places: tuple[np.ndarray, ...]
+    frames: Frames
+    places: tuple[np.ndarray | Tensor, ...]
     boxes: tuple[Box, ...]
     label: int
     video: int
 
+    def on(self, device: torch.device) -> "TestVideo":
+        """The video on a device: its frames as RGB, and its places in one piece."""
+        is_packed = isinstance(self.frames, PackedClip)
+        frames = self.frames.on(device) if is_packed else self.frames.to(device, non_blocking=True)
+        places = torch.from_numpy(np.concatenate([np.ravel(p) for p in self.places])).to(device, non_blocking=True)
+        parts = places.split([p.size for p in self.places])
+        shaped = tuple(part.view(p.shape) for part, p in zip(parts, self.places, strict=True))
+        return self._replace(frames=frames, places=shaped)
+
     def view(self, model: int, clip: int, box: int) -> Tensor:
-        """Pixels (T, F, 3, s, s) of one view."""
-        places = self.places[model][clip]  # (T, F)
-        return crop(self.frames, self.boxes[box])[places.ravel()].unflatten(0, places.shape)
+        """Pixels (T, F, 3, s, s) of one view, of RGB frames."""
+        places = torch.as_tensor(self.places[model][clip])  # (T, F)
+        return crop(self.frames, self.boxes[box])[places.flatten()].unflatten(0, places.shape)
+
+    def first_view(self) -> Frames:
+        """Pixels (T, F, 3, s, s) of the first view; packed frames are those of the only crop."""
+        return (
+            self.frames.take(np.asarray(self.places[0][0]))
+            if isinstance(self.frames, PackedClip)
+            else self.view(0, 0, 0)
+        )
+
+
+def _packing(reader: Reader) -> Packing | None:
+    return reader.packing if isinstance(reader, PyAVReader) else None
 
 
 class TrainClips(Dataset):
@@ -140,8 +178,12 @@ class TrainClips(Dataset):
             indices = self.sampler.train(len(reader), self.num_segments, rng)  # (T, F)
             frames, places = read_frames(reader, indices)  # (U, H, W, 3), (T, F)
             label = self.source.records[video].label
-            pixels, label = self.transform(from_images(frames), label, rng)
-            return Clip(pixels[places.ravel()].unflatten(0, places.shape), label, video)
+            pixels, label = self.transform(from_images(frames, _packing(reader)), label, rng)
+            if isinstance(pixels, PackedClip):
+                return Clip(pixels.take(places), label, video)
+            if len(pixels) < places.size:  # some frames are there twice
+                pixels = pixels[places.ravel()]
+            return Clip(pixels.unflatten(0, places.shape), label, video)
         except VideoError as error:
             return BrokenVideo(video, str(error))
         finally:
@@ -183,10 +225,11 @@ class TestVideos(Dataset):
             reader = self.source.open(index)
             indices = [self._indices(len(reader), *network, index) for network in self.networks]  # (clips, T, F) each
             frames, places = read_frames(reader, np.concatenate([i.ravel() for i in indices]))
-            pixels, boxes = self.transform(from_images(frames))
+            pixels, boxes = self.transform(from_images(frames, _packing(reader)))
             split = np.split(places, np.cumsum([i.size for i in indices])[:-1])
             shaped = tuple(p.reshape(i.shape) for p, i in zip(split, indices, strict=True))
-            pixels = pixels.contiguous(memory_format=torch.channels_last)  # as decoded: mostly nothing is copied
+            if isinstance(pixels, Tensor):  # as decoded: mostly nothing is copied
+                pixels = pixels.contiguous(memory_format=torch.channels_last)
             return TestVideo(pixels, shaped, boxes, self.source.records[index].label, index)
         except VideoError as error:
             return BrokenVideo(index, str(error))

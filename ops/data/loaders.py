@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader, Sampler
 
 from ops.data.clip_watch import ClipWatch
 from ops.data.dataset import BrokenVideo, Clip, TestVideo, TestVideos, TrainClips
+from ops.data.planes import PackedClip
 from ops.data.samplers import ListBatchSampler, TrainBatchSampler
+from ops.data.transforms import Frames
 from ops.data.transport import DeliveringContext, Packing, Undelivered
 from ops.runtime import InputError, distributed, plural, processors, shield_worker
 
@@ -23,19 +25,23 @@ SIGNAL_SECONDS = 3.0  # in which the signal of a worker that failed comes
 class Batch(NamedTuple):
     """pixels (N, T, F, 3, s, s) uint8, labels (N,), places in the list; the videos that could not be read.
 
-    ``missing`` are those of ``broken`` in whose place there is no other.
+    ``missing`` are those of ``broken`` in whose place there is no other. RGB lies with channels innermost, as it was
+    decoded. Packed clips become these on the model's device.
     """
 
-    pixels: Tensor | None
+    pixels: Tensor | tuple[PackedClip, ...] | None
     labels: Tensor
     videos: tuple[int, ...]
     broken: tuple[BrokenVideo, ...]
     missing: tuple[BrokenVideo, ...]
 
     def to(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Pixels and labels of a batch that has some, on their way to a device."""
+        """Pixels (N, T, F, 3, s, s) and labels of a batch that has some, on their way to a device."""
         assert self.pixels is not None
-        return self.pixels.to(device, non_blocking=True), self.labels.to(device, non_blocking=True)
+        labels = self.labels.to(device, non_blocking=True)
+        if isinstance(self.pixels, tuple):
+            return torch.stack([clip.on(device) for clip in self.pixels]), labels
+        return self.pixels.to(device, non_blocking=True).contiguous(), labels
 
 
 def collate_clips(samples: Sequence[Clip | BrokenVideo]) -> Batch:
@@ -43,7 +49,7 @@ def collate_clips(samples: Sequence[Clip | BrokenVideo]) -> Batch:
     clips = [s for s in samples if isinstance(s, Clip)]
     broken = [b for s in samples for b in (s.replaced if isinstance(s, Clip) else (s,))]
     return Batch(
-        torch.stack([c.pixels for c in clips]) if clips else None,
+        _stacked([c.pixels for c in clips]) if clips else None,
         torch.tensor([c.label for c in clips], dtype=torch.long),
         tuple(c.video for c in clips),
         tuple(broken),
@@ -51,11 +57,16 @@ def collate_clips(samples: Sequence[Clip | BrokenVideo]) -> Batch:
     )
 
 
+def _stacked(pixels: Sequence[Frames]) -> Tensor | tuple[PackedClip, ...]:
+    """RGB is stacked as it lies, channels innermost, which is several times faster than to move each byte."""
+    if isinstance(pixels[0], PackedClip):
+        return tuple(pixels)
+    return torch.stack([clip.movedim(-3, -1) for clip in pixels]).movedim(-1, -3)
+
+
 def collate_first_view(samples: Sequence[TestVideo | BrokenVideo]) -> Batch:
     """Stack the first view of each video into a batch."""
-    return collate_clips(
-        [s if isinstance(s, BrokenVideo) else Clip(s.view(0, 0, 0), s.label, s.video) for s in samples]
-    )
+    return collate_clips([s if isinstance(s, BrokenVideo) else Clip(s.first_view(), s.label, s.video) for s in samples])
 
 
 class ClipLoader(DataLoader):

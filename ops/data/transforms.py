@@ -1,10 +1,11 @@
 """Clip transforms on uint8 tensors: random parameters are drawn once a clip, then applied to every frame alike.
 
-F frames of H x W pixels, RGB: (F, 3, H, W). Random draws take their generator. Resizing is antialiased bilinear.
+F frames of H x W pixels, RGB: (F, 3, H, W), or packed YUV (planes.py). Random draws take their generator. Resizing is
+antialiased bilinear.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from torchvision.transforms.v2 import functional as tvf
 from ops.data.augmentation.changes import Change, apply_changes, draw_changes
 from ops.data.augmentation.spec import Operation
 from ops.data.mirror_labels import NO_MIRROR
+from ops.data.planes import PackedClip
+from ops.video import Packing
 
 CROP_SCALES = (1.0, 0.875, 0.75, 0.66)
 SNAP_PIXELS = 2  # a crop size this close to the input size becomes the input size
@@ -24,6 +27,9 @@ FULL_SCALE = (256, 224)  # short side before the crop : crop
 CROP_GRID = (
     (0, 0), (4, 0), (0, 4), (4, 4), (2, 2), (0, 2), (4, 2), (2, 4), (2, 0), (1, 1), (3, 1), (1, 3), (3, 3),
 )  # fmt: skip
+
+
+Frames = Any  # RGB (F, 3, H, W) or a PackedClip; a transform gives back what it takes
 
 
 class Box(NamedTuple):
@@ -47,12 +53,26 @@ def resize(frames: Tensor, height: int, width: int) -> Tensor:
     return tvf.resize(frames, [height, width], InterpolationMode.BILINEAR, antialias=True)
 
 
-def resize_short_side(frames: Tensor, short: int) -> Tensor:
-    """``frames`` with the short side at ``short`` pixels and the aspect kept."""
-    height, width = frames.shape[-2:]
-    if width <= height:
-        return resize(frames, short * height // width, short)
-    return resize(frames, short, short * width // height)
+def resize_crop(frames: Frames, box: Box, height: int, width: int) -> Frames:
+    """The part inside a box, at another size."""
+    if isinstance(frames, PackedClip):
+        return frames.cut(box, (height, width))
+    return resize(crop(frames, box), height, width)
+
+
+def mirrored(frames: Frames) -> Frames:
+    """Left and right exchanged."""
+    return frames._replace(flip=True) if isinstance(frames, PackedClip) else frames.flip(-1)
+
+
+def size_of(frames: Frames) -> tuple[int, int]:
+    """Height and width."""
+    return frames.size if isinstance(frames, PackedClip) else (frames.shape[-2], frames.shape[-1])
+
+
+def short_side_at(short: int, height: int, width: int) -> tuple[int, int]:
+    """Height and width with the short side at ``short`` pixels and the aspect kept."""
+    return (short * height // width, short) if width <= height else (short, short * width // height)
 
 
 def crop_sizes(base: int, size: int) -> tuple[int, ...]:
@@ -110,20 +130,21 @@ class TrainTransform:
     mirror_labels: tuple[int, ...]
     augment: tuple[Operation, ...] = ()
 
-    def __call__(self, frames: Tensor, label: int, rng: np.random.Generator) -> tuple[Tensor, int]:
+    def __call__(self, frames: Frames, label: int, rng: np.random.Generator) -> tuple[Frames, int]:
         """(F, 3, H, W) uint8 and a label -> (F, 3, size, size) uint8 and the label of what is now seen."""
-        return self.apply(frames, label, self.draw(frames.shape[-2], frames.shape[-1], rng))
+        return self.apply(frames, label, self.draw(*size_of(frames), rng))
 
     def draw(self, height: int, width: int, rng: np.random.Generator) -> Drawn:
         """What is random, for frames of ``height`` x ``width`` pixels; crop and flip do not depend on augmentation."""
         box, flip = draw_train_crop(height, width, self.size, rng), bool(rng.random() < 0.5)
         return Drawn(box, flip, draw_changes(self.augment, self.size, self.size, rng))
 
-    def apply(self, frames: Tensor, label: int, drawn: Drawn) -> tuple[Tensor, int]:
+    def apply(self, frames: Frames, label: int, drawn: Drawn) -> tuple[Frames, int]:
         """The same for all frames."""
-        frames = apply_changes(resize(crop(frames, drawn.box), self.size, self.size), drawn.changes)
+        frames = resize_crop(frames, drawn.box, self.size, self.size)
+        frames = apply_changes(frames, drawn.changes) if drawn.changes else frames
         if drawn.flip and self.mirror_labels[label] != NO_MIRROR:
-            return frames.flip(-1), self.mirror_labels[label]
+            return mirrored(frames), self.mirror_labels[label]
         return frames, label
 
 
@@ -141,13 +162,13 @@ class TestTransform:
     size: int
     num_crops: int
 
-    def __call__(self, frames: Tensor) -> tuple[Tensor, tuple[Box, ...]]:
+    def __call__(self, frames: Frames) -> tuple[Frames, tuple[Box, ...]]:
         """(F, 3, H, W) uint8 -> the resized frames, cut to what the crops need, and the crops in them."""
-        frames = resize_short_side(frames, self.scale)
-        height, width = frames.shape[-2:]
+        height, width = short_side_at(self.scale, *size_of(frames))
+        frames = resize_crop(frames, Box(0, 0, *size_of(frames)), height, width)
         if self.num_crops == 1:
-            whole = Box(0, 0, self.size, self.size)
-            return crop(frames, centre_box(height, width, self.size)), (whole,)
+            whole, box = Box(0, 0, self.size, self.size), centre_box(height, width, self.size)
+            return frames._replace(crop=box) if isinstance(frames, PackedClip) else crop(frames, box), (whole,)
         return frames, three_boxes(height, width, self.size)
 
 
@@ -156,6 +177,7 @@ def test_scale(size: int) -> int:
     return size * FULL_SCALE[0] // FULL_SCALE[1]
 
 
-def from_images(images: np.ndarray) -> Tensor:
-    """Decoded pictures (F, H, W, 3) as (F, 3, H, W), without moving a byte."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2)
+def from_images(images: np.ndarray, packing: Packing | None = None) -> Frames:
+    """Decoded pictures (F, H, W, 3) as (F, 3, H, W), or (F, 3H/2, W) as packed ones, without moving a byte."""
+    tensor = torch.from_numpy(images)
+    return tensor.permute(0, 3, 1, 2) if packing is None else PackedClip.whole(tensor, packing)

@@ -57,6 +57,7 @@ class Measurement:
         seed: of random clips; None where nothing is random.
         remarks: what was not as in training, in words.
         networks: msn, tdn, tsm or tsn, of each model.
+        pixels: ``rgb``, or ``yuv`` where colours were converted on the device.
     """
 
     dataset: str
@@ -79,6 +80,7 @@ class Measurement:
     seed: int | None = None
     remarks: tuple[str, ...] = ()
     networks: tuple[str, ...] = ("msn",)
+    pixels: str = "rgb"
 
     def line(self) -> str:
         """One line for people."""
@@ -100,6 +102,7 @@ class Measurement:
             (self.softmax and len(self.segments) > 1, "networks averaged after the softmax"),
             (self.crops * self.clips > 1 or self.average != "softmax", f"views {AVERAGED[self.average]}"),
             (self.amp is not None, str(self.amp)),
+            (self.pixels != "rgb", f"{self.pixels.upper()} pixels"),
             *((True, remark) for remark in self.remarks),
         ]
         remarks = "".join(f", {remark}" for applies, remark in unusual if applies)
@@ -118,7 +121,12 @@ class Measurement:
         """The inverse of ``to_dict``, from parsed JSON; raises ValueError on anything else."""
         names = {f.name for f in fields(cls)}
         if isinstance(values, Mapping):
-            older = {"remarks": [], "average": "softmax", "networks": ["msn"] * len(values.get("checkpoints") or ())}
+            older = {
+                "remarks": [],
+                "pixels": "rgb",
+                "average": "softmax",
+                "networks": ["msn"] * len(values.get("checkpoints") or ()),
+            }
             values = {**older, **values}
         if not isinstance(values, Mapping) or set(values) != names:
             raise ValueError(f"expected a measurement with {', '.join(sorted(names))}")
@@ -136,7 +144,7 @@ class Measurement:
             *(((c.epoch, int), (c.sha256, str)) for c in self.checkpoints), ((self.amp, str), (self.seed, int))
         )  # fmt: skip
         expected = [
-            *((text, str) for text in (self.dataset, self.video_list, self.sampling, self.average)),
+            *((text, str) for text in (self.dataset, self.video_list, self.sampling, self.average, self.pixels)),
             *((text, str) for text in (*self.motion, *self.remarks, *self.networks)),
             *((text, str) for c in self.checkpoints for text in (c.file, c.weights)),
             *((value, kind) for pairs in optional for value, kind in pairs if value is not None),

@@ -53,7 +53,8 @@ def score_views(config: TestConfig, device: torch.device) -> None:
     skip = config.on_bad_video == "skip"
     check_first_video(records, config.data, skip)
     bad = BadVideos(config.data.val_list, len(records), skip, config.max_bad)
-    source = VideoSource(config.data, records, choose_decoder(config.decoder))
+    decoder = choose_decoder(config.decoder)
+    source = VideoSource.of_list(config.data, config.data.val_list, records, decoder, config.pixels)
     config, tested = load_networks(config, weights, device)
     del weights  # the networks have them
     models = [each.network for each in tested]
@@ -114,6 +115,7 @@ def _measurement(config: TestConfig, num_videos: int, tested: Sequence[Tested]) 
         softmax=config.softmax,
         average=config.average,
         amp=config.amp,
+        pixels=config.pixels,
         seed=config.seed if sampling == "random" else None,
         remarks=tuple(f"{each.checkpoint.file}: {remark}" for each in tested for remark in each.remarks),
     )
@@ -174,7 +176,7 @@ def _score_batch(
     config: TestConfig, videos: Sequence[TestVideo], models: Sequence[Recognizer], device: torch.device
 ) -> np.ndarray:
     """Logits (N, V, K) of every view of some videos: the weighted sum over models, over their number."""
-    videos = [v._replace(frames=v.frames.to(device, non_blocking=True)) for v in videos]
+    videos = [video.on(device) for video in videos]
     weighted = []
     for number, (network, settings) in enumerate(zip(models, config.models, strict=True)):
         views = [

@@ -100,7 +100,7 @@ class Predictor:
             clip_timeout: seconds that one video may take in a worker; 0 for ever.
         """
         spec = DatasetSpec("videos", "frames", self.num_classes, Path(), Path(), Path())
-        videos = NamedVideos(spec, [record_of(source) for source in sources], self.decoder, tuple(sources))
+        videos = NamedVideos(spec, [record_of(source) for source in sources], self.decoder, sources=tuple(sources))
         clips = tuple(range(self.num_clips))
         network = (self.network.num_segments, self.sampler)
         dataset = TestVideos(videos, (network,), self.transform, clips, self.num_clips)
@@ -128,7 +128,7 @@ class Predictor:
     def _answers(
         self, batch: Sequence[TestVideo | BrokenVideo], sources: Sequence[Source], batch_size: int
     ) -> list[tuple[Source, Answer | Failure]]:
-        videos = [sample for sample in batch if isinstance(sample, TestVideo)]
+        videos = [sample.on(self.device) for sample in batch if isinstance(sample, TestVideo)]
         boxes = range(self.transform.num_crops)
         views = [video.view(0, clip, box) for video in videos for clip in range(self.num_clips) for box in boxes]
         starts = range(0, len(views), batch_size)

@@ -8,5 +8,8 @@ from .jobs.output_items import discard as discard
 from .list_options import ListOptions as ListOptions
 from .list_options import list_parser as list_parser
 from .lists import make_lists as make_lists
-from .resizing import VideoSettings as VideoSettings
+from .presets import PRESETS as PRESETS
+from .presets import SPEED as SPEED
+from .presets import SPEEDS as SPEEDS
+from .presets import preset_name as preset_name
 from .resizing import resize_videos as resize_videos

@@ -1,52 +1,81 @@
-"""Videos encoded again at a small size for training: H.264, no sound, a key frame at least every few frames."""
+"""Videos encoded again at a small size: H.264, no sound, a key frame at least every few frames."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-from dataclasses import asdict, dataclass
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.video.frame import PictureType
 
 from ops.preparation.frame_stream import FrameStream, UnusableVideo, seconds
 from ops.preparation.jobs.batch_jobs import Batch, BatchOptions
+from ops.preparation.presets import PRESETS, SPEED, VideoSettings
 from ops.preparation.scaling import Scaler, scaled_size
+from ops.runtime import InputError
 
 FINEST_TICK = Fraction(1, 90_000)
 TOLERANCE = Fraction(1, 1000)  # seconds by which a frame may be misplaced
-
-
-@dataclass(frozen=True)
-class VideoSettings:
-    """How videos are written.
-
-    Args:
-        short_side: in pixels, of larger videos after scaling.
-        gop: largest distance between key frames, in frames.
-        crf: quality of x264, 0 (lossless) to 51.
-        preset: speed of x264, ``ultrafast`` to ``veryslow``.
-    """
-
-    short_side: int
-    gop: int
-    crf: int
-    preset: str
+TOOL = "resize_videos"
+BEFORE = {"fast_decode": False}  # what older versions did and did not save
 
 
 def resize_videos(settings: VideoSettings, options: BatchOptions) -> int:
-    """Resize many videos; returns the exit status."""
+    """Resize many videos; returns the exit status.
+
+    Raises:
+        InputError: what a user can get wrong.
+    """
+    check_source(options.videos, settings)
     batch = Batch(
-        tool="resize_videos",
+        tool=TOOL,
         did="resized",
         suffix=".mp4",
         first="",
         settings=asdict(settings),
         write=functools.partial(resize, settings, options.keep_damaged),
+        before=BEFORE,
+        options_of=options_of,
     )
     return batch.run(options)
+
+
+def check_source(videos: Path, settings: VideoSettings) -> None:
+    """Say so if the videos have been written by this script before.
+
+    Raises:
+        InputError: with the same settings, so that there is nothing to do.
+    """
+    path = videos / f".{TOOL}.json"
+    if not path.is_file():
+        return
+    try:
+        found = BEFORE | json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, TypeError):
+        return
+    if found == asdict(settings):
+        raise InputError(f"{videos}: expected videos to resize, got videos that {TOOL}.py wrote with these settings")
+    print(
+        f"{videos}: {TOOL}.py wrote these videos with {options_of(found)}; the originals would lose less",
+        file=sys.stderr,
+    )
+
+
+def options_of(found: Mapping[str, Any]) -> str:
+    """The options of the command that saved these settings."""
+    saved = {**BEFORE, **found}
+    name = "training" if saved["fast_decode"] else "archive"
+    usual = asdict(PRESETS[name])
+    options = {"short_side": "--short_side", "gop": "--gop", "crf": "--crf", "preset": SPEED}
+    changed = [f"{option} {saved[key]}" for key, option in options.items() if saved.get(key) != usual[key]]
+    return " ".join([f"--preset {name}", *changed])
 
 
 def new_stream(
@@ -67,6 +96,8 @@ def new_stream(
     context.gop_size = settings.gop
     context.thread_count = reader.threads
     context.options = {"crf": str(settings.crf), "preset": settings.preset}
+    if settings.fast_decode:  # cheaper entropy coding, no deblocking, no picture that waits for a later one
+        context.options |= {"tune": "fastdecode", "bf": "0"}
     return stream
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ops.data import DENSE_SPAN
 from ops.runtime import OptionFile, Settings, at_least, from_to, require, setting
-from ops.video import DECODERS
+from ops.video import DECODERS, PIXELS
 
 AMP_TYPES = ("bf16", "fp16")
 ON_BAD_VIDEO = ("error", "skip")
@@ -79,7 +79,18 @@ class FrameSettings(Settings):
         off_help="take the frames of a clip from the whole video",
         help=f"take the frames of a clip from {DENSE_SPAN} consecutive frames instead of the whole video",
     )  # fmt: skip
+    pixels: str = setting(
+        "--pixels", default="rgb", choices=PIXELS,
+        help="what data-loading workers send: RGB, or YUV 4:2:0 as video files store it, half the bytes and less work, "
+        "whose colours are converted on the GPU; differs from RGB by rounding",
+    )  # fmt: skip
     seed: int = setting("--seed", default=0, limit=at_least(0), metavar="N", help="seed of all random numbers")
+
+    def _check_pixels(self, storage: str, decoder: str) -> None:
+        if self.pixels == "yuv":
+            require(storage == "videos", "video files with --pixels yuv", f"{storage}, which are RGB")
+            require(decoder == "pyav", "--decoder pyav with --pixels yuv", decoder)
+            require(self.input_size % 2 == 0, "an even --input_size with --pixels yuv", self.input_size)
 
     def _check_dense(self, num_segments: int) -> None:
         if self.dense_sample:

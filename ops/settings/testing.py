@@ -276,6 +276,8 @@ class TestConfig(
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_dense(max(self.test_segments or (0,)))
+        if isinstance(self.dataset, DatasetSpec):  # else a checkpoint says it
+            self._check_pixels(self.dataset.storage, self.decoder)
         if self.output_dir is None:
             names = "+".join(map(name_of_weights, self.weights))
             object.__setattr__(self, "output_dir", Path("results", f"{names}_{self.num_crops}x{self.num_clips}"))

@@ -209,6 +209,7 @@ class TrainConfig(
         require(not (self.recompute and self.compile), "either --recompute or --compile", "both")
         if self.flips:
             self.dataset.check_mirror_labels()
+        self._check_pixels(self.dataset.storage, self.decoder)
         if self.named_checkpoint is None or self.was_given("model.network"):  # else the checkpoint says which network
             self.model.check_fit()
 

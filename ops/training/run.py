@@ -62,7 +62,9 @@ def train(config: TrainConfig, device: torch.device) -> None:
         if start.whole and start.checkpoint is not None:
             save.complete(start.checkpoint.name)
         advise(config, len(train_records), sampler.global_batch_size)
-        train_source, val_source = (VideoSource(config.dataset, r, decoder) for r in (train_records, val_records))
+        dataset = config.dataset
+        train_source = VideoSource.of_list(dataset, dataset.train_list, train_records, decoder, config.pixels)
+        val_source = VideoSource.of_list(dataset, dataset.val_list, val_records, decoder, config.pixels)
         clips = TrainingClips(config, train_source, sampler, model.frames_per_segment, device)
         validator = Validator(config, val_source, model, device)
         schedule = build_schedule(config, sampler.steps_per_epoch, sampler.global_batch_size)
@@ -85,7 +87,7 @@ def evaluate(config: TrainConfig, device: torch.device) -> dict[str, float]:
     config, remarks = with_checkpoint(config, start.checkpoint, content)
     warn(start.checkpoint, remarks)
     model, checkpoint = load_network(config, start.checkpoint, content, device)
-    source = VideoSource(config.dataset, records, decoder)
+    source = VideoSource.of_list(config.dataset, config.dataset.val_list, records, decoder, config.pixels)
     return Validator(config, source, model, device, remarks).run(checkpoint)
 
 

@@ -120,5 +120,6 @@ class Validator:
             size=config.input_size,
             checkpoints=(checkpoint,),
             amp=config.amp,
+            pixels=config.pixels,
             remarks=self.remarks,
         )

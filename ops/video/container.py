@@ -34,9 +34,14 @@ def picture_stream(path: Path, container: Any) -> Any:
     if context is None:
         raise VideoError(f"{path}: expected a video that can be decoded, got one in an unknown codec")
     check_size(path, context.width, context.height)
+    prepare(context)
+    return stream
+
+
+def prepare(context: Any) -> None:
+    """Set up a decoder that is not open yet: one thread, no picture that would fill the memory."""
     context.options = {"max_pixels": str(MAX_PIXELS)}
     context.thread_count = 1
-    return stream
 
 
 def _is_cover(stream: Any) -> bool:

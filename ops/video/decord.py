@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ops.video.container import check_announced
+from ops.video.index.packet_index import PacketIndex
 from ops.video.pyav import PyAVReader
 from ops.video.pyav_fallback import stands_in
 
@@ -17,12 +18,12 @@ class DecordReader:
     pictures of some widths (48 and 72 pixels, for example) with four channels and their rows mixed up.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, index: PacketIndex | None = None) -> None:
         import decord
 
         self._error = decord.DECORDError
         decord.logging.set_level(decord.logging.QUIET)  # FFmpeg's messages about damaged videos are not printed
-        self._pyav = PyAVReader(path)
+        self._pyav = PyAVReader(path, index)
         check_announced(path, self._pyav.container, self._pyav.stream)
         self._reader = None
         if stands_in(self._pyav, "decord"):

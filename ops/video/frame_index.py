@@ -6,10 +6,7 @@ that can be trusted to find a packet by its time. Everything else is decoded fro
 
 import bisect
 import itertools
-import os
-from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +27,6 @@ CODECS: dict[str, Callable[[Any], Headers]] = {
     "mjpeg": lambda context: IntraHeaders(),
     "prores": lambda context: IntraHeaders(),
 }
-REMEMBERED_FRAMES = 2**17  # of all files whose places a process remembers: 4 MB
 
 
 def _depth(context: Any) -> int:
@@ -45,11 +41,13 @@ class Run(NamedTuple):
         start_time: of the packet to begin with.
         last: time of the packet to end with.
         wanted: index of each wanted frame, by time.
+        packets: numbers of the packets from the first to the last.
     """
 
     start_time: int
     last: int
     wanted: dict[int, int]
+    packets: range
 
 
 class Places:
@@ -63,14 +61,20 @@ class Places:
     """
 
     def __init__(self, times: np.ndarray, shown: np.ndarray, starts: np.ndarray, can_skip: bool) -> None:
-        self._times = times
+        self.times = times
+        self.shown = shown
+        self.starts = starts
+        self.can_skip = can_skip
         places = np.flatnonzero(shown)
         self._place_of = places[np.argsort(times[places])]  # by index of the frame
         self._starts = starts.tolist()
-        self.can_skip = can_skip
 
     def __len__(self) -> int:
         return len(self._place_of)
+
+    def last_start(self) -> int:
+        """Index of the frame of the last packet from which decoding may begin."""
+        return int(np.flatnonzero(self._place_of == self._starts[-1])[0])
 
     def runs(self, indices: np.ndarray) -> list[Run]:
         """How to decode the frames at sorted ``indices``."""
@@ -78,27 +82,32 @@ class Places:
         last_place = -1
         for index in indices.tolist():
             place = int(self._place_of[index])
-            time = int(self._times[place])
+            time = int(self.times[place])
             start = self._start_before(time, place)
             if not runs or start > last_place + 1:
-                runs.append(Run(int(self._times[start]), time, {time: index}))
+                runs.append(Run(int(self.times[start]), time, {time: index}, range(start, place + 1)))
                 last_place = place
             else:
                 runs[-1].wanted[time] = index
                 if place > last_place:
-                    runs[-1], last_place = runs[-1]._replace(last=time), place
+                    packets = range(runs[-1].packets.start, place + 1)
+                    runs[-1], last_place = runs[-1]._replace(last=time, packets=packets), place
         return runs
 
     def _start_before(self, time: int, place: int) -> int:
         """The last start that a frame can depend on: decoded and shown before it, or itself."""
         number = bisect.bisect_right(self._starts, place) - 1
-        while number > 0 and self._times[self._starts[number]] > time:
+        while number > 0 and self.times[self._starts[number]] > time:
             number -= 1
         return self._starts[number]
 
 
-def find_places(container: Any, stream: Any) -> tuple[Places | None, int]:
-    """Places of the frames by a pass over the packets, None where they are not certain; the number of packets."""
+def find_places(container: Any, stream: Any, see: Callable[[Any], None]) -> tuple[Places | None, int]:
+    """Places of the frames by a pass over the packets, None where they are not certain; the number of packets.
+
+    Args:
+        see: is given each packet.
+    """
     if container.format.name not in CONTAINERS or stream.codec_context.codec.canonical_name not in CODECS:
         return None, 0
     times: list[int] = []
@@ -114,6 +123,7 @@ def find_places(container: Any, stream: Any) -> tuple[Places | None, int]:
             packets += 1
             if packet.pts is None or not packet.size or packet.is_corrupt or packet.has_sidedata("new_extradata"):
                 raise UnknownOrderError("a packet without time or picture")
+            see(packet)
             header = headers.read(memoryview(packet))
             if header.order is not None:
                 if header.start and packet.is_keyframe:
@@ -138,30 +148,3 @@ def _check_order(times: list[int], orders: list[tuple[int, int]], starts: list[i
     # A picture waits for those that are decoded after it and shown before it.
     if max(place - rank for rank, place in enumerate(by_order)) > depth:
         raise UnknownOrderError("pictures are further out of order than the decoder expects")
-
-
-class Known(NamedTuple):
-    """What a pass over a file has shown: the number of its frames, and their places if these are certain."""
-
-    length: int
-    places: Places | None
-
-
-_known: OrderedDict[tuple[str, int, int], Known] = OrderedDict()
-
-
-def _key(path: Path) -> tuple[str, int, int]:
-    status = os.stat(path)
-    return os.path.abspath(path), status.st_size, status.st_mtime_ns
-
-
-def recall(path: Path) -> Known | None:
-    """What this process knows of a file, if the file has not changed."""
-    return _known.get(_key(path))
-
-
-def remember(path: Path, known: Known) -> None:
-    """Keep what was found out, in place of what was found out longest ago."""
-    _known[_key(path)] = known
-    while sum(known.length for known in _known.values()) > REMEMBERED_FRAMES:
-        _known.popitem(last=False)

@@ -3,6 +3,7 @@
 Frames are counted in the order in which the decoder gives them, from 0.
 """
 
+import contextlib
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,12 @@ import numpy as np
 
 from ops.video.container import is_cut_off, open_container, picture_stream
 from ops.video.errors import VideoError, one_line
-from ops.video.frame_index import Known, Places, Run, find_places, recall, remember
+from ops.video.frame_index import Places, Run, find_places
+from ops.video.index.direct import DirectDecoder, Packets, PacketsSeen, Take
+from ops.video.index.known import Known, recall, remember, state_of
+from ops.video.index.packet_index import PacketIndex
+from ops.video.planes import Packed, Packing
+from ops.video.upright import Upright
 
 KEPT_BYTES = 2**26  # of decoded pictures that an opened file may hold: all of a clip as data sets have them in AVI
 
@@ -23,39 +29,70 @@ class PyAVReader:
     Where its headers tell for certain which packet is which frame (``ops.video.frame_index``), the reader jumps to key
     frames between two wanted frames, and skips what no other frame refers to. Any other file is decoded from its first
     frame on: once to count its frames, which are kept if they are small, else again for the wanted ones.
+
+    Args:
+        path: the file.
+        index: where what is found out is looked up and kept.
+        pixels: what frames are: ``rgb``, or ``yuv`` for packed pictures (ops/video/planes.py).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, index: PacketIndex | None = None, pixels: str = "rgb") -> None:
         import av
 
         self.path = path
         self._error = av.error.FFmpegError
         self._kept: list[Any] = []
         self._upright = Upright()
+        self._take = self._upright if pixels == "rgb" else Packed()
+        self._container: Any = None
         try:
-            self._open()
-            known = recall(path)
+            state = state_of(path)
+            known = recall(state)
+            if known is None and index is not None:
+                known = index.recall(state)
+            if known is None or known.packets is None:
+                self._open()
             if known is None:
                 known = self._look()
-                remember(path, known)
+                remember(state, known)
+                if index is not None:
+                    index.remember(state, known)
         except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
             raise VideoError(f"{path}: expected a video that PyAV opens, got {one_line(error)}") from None
-        self._length, self._places = known
+        self._length, self._places, self._packets = known
         if self._length == 0:
             raise VideoError(f"{path}: expected a video with frames, got none")
 
     def _open(self) -> None:
-        self.container = open_container(self.path)
+        if self._container is not None:
+            self._container.close()
+        self._container = open_container(self.path)
         # Containers and their streams refer to each other: left to the garbage collector, their memory piles up.
-        weakref.finalize(self, self.container.close)
-        self.stream = picture_stream(self.path, self.container)
+        weakref.finalize(self, self._container.close)
+        self._stream = picture_stream(self.path, self._container)
+
+    @property
+    def container(self) -> Any:
+        """The open container."""
+        if self._container is None:
+            self._open()
+        return self._container
+
+    @property
+    def stream(self) -> Any:
+        """Its stream of pictures."""
+        return self._stream if self.container else None
 
     def _look(self) -> Known:
         """Finds out how many frames there are, and where."""
-        places, count = find_places(self.container, self.stream)
+        seen = PacketsSeen(self.path, self.stream)
+        try:
+            places, count = find_places(self.container, self.stream, seen.see)
+            packets = seen.packets(places)
+        finally:
+            seen.close()
         if places is None:
             if count:  # packets are gone
-                self.container.close()
                 self._open()
             length = count = self._count()
         else:
@@ -63,7 +100,28 @@ class PyAVReader:
         announced = self.stream.frames
         if count < announced and is_cut_off(self.path):
             raise VideoError(f"{self.path}: expected {announced} frames, as the file says, got {count} (cut off?)")
-        return Known(length, places)
+        if places is None or packets is None or not self._decodes_alike(places, packets):
+            packets = None
+        return Known(length, places, packets)
+
+    def _decodes_alike(self, places: Places, packets: Packets) -> bool:
+        """Whether some frames are the same without the container, in all that RGB is made of."""
+
+        def all_of(frame: Any) -> tuple[Any, ...]:
+            return frame.format.name, frame.colorspace, frame.color_range, self._upright(frame).tobytes()
+
+        some = np.unique([0, min(1, len(places) - 1), places.last_start()])
+        with contextlib.suppress(self._error, OSError, ValueError):
+            decoder = DirectDecoder(self.path, packets, places.times)
+            try:
+                for run in places.runs(some):
+                    usual = self._decode_run(run, places.can_skip, all_of)
+                    if len(usual) < len(run.wanted) or usual != decoder.decode(run, places.can_skip, all_of):
+                        return False
+            finally:
+                decoder.close()
+            return True
+        return False
 
     def _count(self) -> int:
         """Decodes everything; keeps the frames if they are small."""
@@ -81,6 +139,11 @@ class PyAVReader:
         return self._length
 
     @property
+    def packing(self) -> Packing | None:
+        """What the frames are that were read last as ``yuv``; None of RGB."""
+        return self._take.packing if isinstance(self._take, Packed) else None
+
+    @property
     def is_only_video(self) -> bool:
         """Whether no other decoder can take another stream for the video."""
         return len(self.container.streams.video) == 1
@@ -91,14 +154,14 @@ class PyAVReader:
         return self._places
 
     def get_frames(self, indices: np.ndarray) -> np.ndarray:
-        found: dict[int, np.ndarray] = {}
+        found = self._from_bytes(indices)
         try:
-            if self._places is not None:
+            if self._places is not None and len(found) < len(indices):
                 for run in self._places.runs(indices):
-                    found |= self._decode_run(run, self._places.can_skip)
+                    found |= self._decode_run(run, self._places.can_skip, self._take)
             if len(found) < len(indices):
                 wanted = set(indices.tolist())
-                found = {i: self._upright(f) for i, f in enumerate(self._from_the_first(indices[-1])) if i in wanted}
+                found = {i: self._take(f) for i, f in enumerate(self._from_the_first(indices[-1])) if i in wanted}
         except (self._error, OSError, ValueError) as error:
             raise VideoError(f"{self.path}: expected frames {_range(indices)}, got {one_line(error)}") from None
         missing = [int(i) for i in indices if int(i) not in found]
@@ -113,7 +176,21 @@ class PyAVReader:
                 )
         return np.stack(frames)
 
-    def _decode_run(self, run: Run, can_skip: bool) -> dict[int, np.ndarray]:
+    def _from_bytes(self, indices: np.ndarray) -> dict[int, np.ndarray]:
+        """The frames by index, without opening the container; some are missing where that does not do."""
+        found: dict[int, np.ndarray] = {}
+        if self._places is None or self._packets is None:
+            return found
+        with contextlib.suppress(self._error, OSError, ValueError):
+            decoder = DirectDecoder(self.path, self._packets, self._places.times)
+            try:
+                for run in self._places.runs(indices):
+                    found |= decoder.decode(run, self._places.can_skip, self._take)
+            finally:
+                decoder.close()
+        return found
+
+    def _decode_run(self, run: Run, can_skip: bool, take: Take) -> dict[int, Any]:
         """The frames of a run by index; none where the decoder gives something else than was expected."""
         context, found = self.stream.codec_context, {}
         others = "NONREF" if can_skip else "DEFAULT"
@@ -130,7 +207,7 @@ class PyAVReader:
                     return {}
                 shown = frame.pts
                 if frame.pts in run.wanted:
-                    found[run.wanted[frame.pts]] = self._upright(frame)
+                    found[run.wanted[frame.pts]] = take(frame)
             if is_last:
                 break
         context.skip_frame = "DEFAULT"
@@ -146,30 +223,6 @@ class PyAVReader:
                 yield frame
                 if index >= last:
                     break
-
-
-class Upright:
-    """Brings decoded frames into (H, W, 3) RGB, turned and mirrored as their file says, to the nearest quarter turn."""
-
-    def __init__(self) -> None:
-        import av
-
-        # One for all frames: to make one costs more than to use it. PyAV 17 and later would start threads for it.
-        self._to_rgb = av.video.reformatter.VideoReformatter()
-        self._one_thread = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
-
-    def __call__(self, frame: Any) -> np.ndarray:
-        picture = self._to_rgb.reformat(frame, format="rgb24", **self._one_thread).to_ndarray()
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-        return picture if matrix is None else turned(picture, matrix)
-
-
-def turned(picture: np.ndarray, matrix: Any) -> np.ndarray:
-    """A picture (H, W, 3) turned and mirrored as a display matrix says, to the nearest quarter turn."""
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()  # (x, y) is shown at (a x + c y, b x + d y)
-    if abs(b) > abs(a):
-        picture, a, d = picture.transpose(1, 0, 2), c, b  # (W, H, 3)
-    return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
 def _range(indices: np.ndarray) -> str:

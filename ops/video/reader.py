@@ -8,6 +8,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ import numpy as np
 from ops.runtime import InputError, get_logger
 from ops.video.decord import DecordReader
 from ops.video.errors import VideoError
+from ops.video.index.packet_index import PacketIndex
 from ops.video.pyav import PyAVReader
 from ops.video.torchcodec import TorchCodecReader
 
@@ -29,6 +31,8 @@ class Reader(Protocol):
 
     def get_frames(self, indices: np.ndarray) -> np.ndarray:
         """Frames at sorted, distinct ``indices`` (F,), from 0, as (F, H, W, 3) uint8 RGB.
+
+        Or, where the video was opened so, as (F, 3H/2, W) uint8 YUV.
 
         Raises:
             VideoError: a frame cannot be read.
@@ -72,20 +76,26 @@ def choose_decoder(name: str) -> str:
     raise InputError(f"--decoder {name} needs {missing}; or choose --decoder pyav")
 
 
-def open_video(path: Path, decoder: str) -> Reader:
+def open_video(path: Path, decoder: str, index: PacketIndex | None = None, pixels: str = "rgb") -> Reader:
     """Open a video file.
+
+    Args:
+        path: the file.
+        decoder: a key of DECODERS.
+        index: of the packets of the list that it is in.
+        pixels: ``rgb``, or ``yuv``, which PyAV alone reads.
 
     Raises:
         VideoError: it is not there or not a video.
     """
     if not os.path.isfile(path):
         raise VideoError(f"{path}: expected a video file, got {'a folder' if os.path.isdir(path) else 'nothing there'}")
-    readers: dict[str, Callable[[Path], Reader]] = {
-        "pyav": PyAVReader,
+    readers: dict[str, Callable[[Path, PacketIndex | None], Reader]] = {
+        "pyav": partial(PyAVReader, pixels=pixels),
         "decord": DecordReader,
         "torchcodec": TorchCodecReader,
     }
-    reader = readers[decoder](path)
+    reader = readers[decoder](path, index)
     if len(reader) < 1:
         raise VideoError(f"{path}: expected a video with frames, got none")
     return reader

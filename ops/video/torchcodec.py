@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ops.video.container import check_announced
+from ops.video.index.packet_index import PacketIndex
 from ops.video.pyav import PyAVReader
 from ops.video.pyav_fallback import stands_in
 
@@ -13,10 +14,10 @@ from ops.video.pyav_fallback import stands_in
 class TorchCodecReader:
     """A video file read with torchcodec; what it may number otherwise, and what it fails on, with PyAV."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, index: PacketIndex | None = None) -> None:
         from torchcodec.decoders import VideoDecoder
 
-        self._pyav = PyAVReader(path)
+        self._pyav = PyAVReader(path, index)
         check_announced(path, self._pyav.container, self._pyav.stream)
         self._decoder = None
         if stands_in(self._pyav, "torchcodec"):

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ops.video.container import open_container, picture_stream
-from ops.video.pyav import Upright
 from ops.video.reader import open_video
+from ops.video.upright import Upright
 
 GROUPS, GROUP = 32, 8  # groups of random frames that are read, and frames of a group
 

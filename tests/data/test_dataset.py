@@ -323,8 +323,8 @@ class TestTestVideos:
     ) -> None:
         opened, read = [], []
 
-        def counted_open(path: Path, decoder: str) -> Any:
-            reader = open_video(path, decoder)
+        def counted_open(path: Path, decoder: str, *more: Any) -> Any:
+            reader = open_video(path, decoder, *more)
             original = reader.get_frames
             opened.append(path)
             monkeypatch.setattr(reader, "get_frames", lambda indices: read.append(len(indices)) or original(indices))

@@ -23,7 +23,7 @@ from ops.data.transforms import (
     draw_train_crop,
     from_images,
     resize,
-    resize_short_side,
+    short_side_at,
     test_scale,
     three_boxes,
 )
@@ -145,7 +145,7 @@ class TestResize:
     @pytest.mark.parametrize(("height", "width"), PICTURES)
     @pytest.mark.parametrize("short", [36, 256])
     def test_short_side_keeps_the_aspect(self, height: int, width: int, short: int) -> None:
-        frames = resize_short_side(clip_of(natural_picture(height, width)), short)
+        frames = resize(clip_of(natural_picture(height, width)), *short_side_at(short, height, width))
         new_height, new_width = frames.shape[-2:]
         assert min(new_height, new_width) == short
         assert abs(max(new_height, new_width) - short * max(height, width) / min(height, width)) < 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from ops.preparation import resizing
 from ops.preparation.frame_stream import UnusableVideo
-from ops.preparation.resizing import VideoSettings, verify
+from ops.preparation.presets import PRESETS, VideoSettings
+from ops.preparation.resizing import verify
 from ops.preparation.scaling import scaled_size
 from tests import media
 
@@ -21,7 +23,9 @@ UNEVEN = [0, 10, 11, 40, 90, 91]
 
 
 def resize(videos: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return media.run("resize_videos.py", videos, out, "-j", "2", "--preset", "ultrafast", *arguments)
+    return media.run(
+        "resize_videos.py", videos, out, "-j", "2", "--preset", "archive", "--x264_preset", "ultrafast", *arguments
+    )
 
 
 @pytest.fixture(scope="module")
@@ -161,10 +165,48 @@ class TestRuns:
         assert result.returncode == 0 and "to do: 9 videos" in result.stdout
         assert not (resized / "elsewhere").exists()
 
+    def test_what_was_written_before_is_recognised(self, resized: Path, tmp_path: Path) -> None:
+        """A folder of the version before, whose settings had no ``fast_decode``; and one that is to be resized."""
+        saved = resized / "out" / ".resize_videos.json"
+        text = saved.read_text()
+        older = {key: value for key, value in json.loads(text).items() if key != "fast_decode"}
+        saved.write_text(json.dumps(older))
+        result = resize(resized / "videos", resized / "out", "--short_side", "48", "--gop", "4", "--crf", "18")
+        assert "already done: 7" in result.stdout
+        result = media.run("resize_videos.py", resized / "videos", resized / "out")
+        how = "--preset archive --short_side 48 --gop 4 --crf 18 --x264_preset ultrafast"
+        assert result.returncode == 2 and result.stderr.endswith(f"or continue it with {how}\n"), result.stderr
+        result = media.run("resize_videos.py", resized / "out", tmp_path / "again", "--dry-run")
+        assert f"out: resize_videos.py wrote these videos with {how}; the originals" in result.stderr
+        result = resize(resized / "out", tmp_path / "again", "--short_side", "48", "--gop", "4", "--crf", "18")
+        assert result.returncode == 2 and "got videos that resize_videos.py wrote with these settings" in result.stderr
+        saved.write_text(text)
+
     def test_bad_options(self, tmp_path: Path) -> None:
         result = resize(tmp_path, tmp_path / "out", "--gop", "0")
         assert result.returncode == 2 and "expected a number from 1, got 0" in result.stderr
         assert len(result.stderr.splitlines()) == 1
+        result = media.run("resize_videos.py", tmp_path, tmp_path / "out", "--preset", "fast")
+        assert result.returncode == 2 and "got fast, which is now --x264_preset fast" in result.stderr
+
+
+class TestPresets:
+    def test_training_needs_little_work_to_decode(self, tmp_path: Path) -> None:
+        """No B-frames (every frame comes with its packet), no CABAC, no deblocking, a key frame at least every 16."""
+        video = media.make_video(tmp_path / "v.mp4", 40, (640, 512))
+        resizing.resize(PRESETS["training"], False, video, tmp_path / "w.mp4", 1)
+        with av.open(str(tmp_path / "w.mp4")) as container:
+            stream = container.streams.video[0]
+            assert (stream.width, stream.height, stream.pix_fmt) == (320, 256, "yuv420p")
+            packets = [packet for packet in container.demux(stream) if packet.size]
+        assert all(packet.pts == packet.dts for packet in packets)
+        assert np.diff([place for place, packet in enumerate(packets) if packet.is_keyframe]).max() <= 16
+        said = (tmp_path / "w.mp4").read_bytes()  # x264 writes its options into the first picture
+        for option in (b"cabac=0", b"deblock=0", b"bframes=0", b"weightp=0", b"keyint=16", b"threads=1"):
+            assert option in said, option
+
+    def test_archive_is_what_the_defaults_were(self) -> None:
+        assert PRESETS["archive"] == VideoSettings(320, 16, 23, "medium", fast_decode=False)
 
 
 def test_real_videos(tmp_path: Path) -> None:

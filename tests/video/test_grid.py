@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from ops.video.errors import VideoError
+from ops.video.index import known
+from ops.video.index.packet_index import PacketIndex
 from ops.video.pyav import PyAVReader
 from ops.video.reader import open_video
 from tests import media
 from tests.video import grid
 
 Plain = tuple[Path, np.ndarray]
+NOT_FROM_BYTES = ("mkv", "webm", "edit list", "fragments", "mov", "Motion", "ProRes", "not shown")
 
 
 def plain_decoding(path: Path) -> np.ndarray:
@@ -77,6 +80,28 @@ def test_many_more_reads(files: Callable[[str], Plain], kind: str, decoder: str)
 def test_jumps_are_used_where_they_are_safe(files: Callable[[str], Plain], kind: str) -> None:
     """And there alone: that frames are right would not show that they come quickly."""
     assert (PyAVReader(files(kind)[0]).places is not None) == (kind in grid.JUMPS)
+
+
+@pytest.mark.parametrize("kind", grid.FILES)
+def test_frames_without_the_container(files: Callable[[str], Plain], kind: str, tmp_path: Path) -> None:
+    """What a pass over the packets has shown, from an index; then without the places of bytes that it holds."""
+    path, expected = files(kind)
+    index = PacketIndex(tmp_path / "index", path.parent)
+    index.create()
+    known._known.clear()
+    PyAVReader(path, index)
+    index.close()
+    known._known.clear()
+    reader = PyAVReader(path, index)
+    opened = reader._container is not None
+    assert opened == (kind not in grid.JUMPS or any(word in kind for word in NOT_FROM_BYTES))
+    rng = np.random.default_rng(2)
+    for number in range(8):
+        indices = np.unique(rng.integers(0, len(expected), 5)) if number else np.arange(len(expected))
+        assert np.array_equal(reader.get_frames(indices), expected[indices]), indices
+        assert (reader._container is not None) == opened
+    reader._packets = None
+    assert np.array_equal(reader.get_frames(np.arange(len(expected))), expected)
 
 
 def test_pictures_of_the_grid_differ(files: Callable[[str], Plain]) -> None:

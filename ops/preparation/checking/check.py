@@ -20,7 +20,7 @@ from ops.preparation.checking.inspection import Inspect, digest
 from ops.preparation.checking.journal import Journal
 from ops.preparation.checking.list_check import Finding, VideoList, find_problems, read_entries, same_size, videos_of
 from ops.runtime import SHOWN, Done, InputError, plural, print_any_name, progress_bar, run_tasks
-from ops.video import choose_decoder
+from ops.video import PacketIndex, choose_decoder
 
 JOURNAL = ".check_dataset.jsonl"
 
@@ -71,7 +71,9 @@ def check(spec: DatasetSpec, lists: Sequence[VideoList], options: CheckOptions) 
         "verify_frames": options.verify_frames,
     }
     with Journal((options.report or lists[0].path.parent) / JOURNAL, settings) as journal:
-        facts = inspect_all(videos_of(lists), Inspect(spec, decoder, options.verify_frames), options, journal)
+        index = PacketIndex.beside(lists[0].path, spec.root) if spec.storage == "videos" else None
+        work = Inspect(spec, decoder, options.verify_frames, index)
+        facts = inspect_all(videos_of(lists), work, options, journal)
         found = find_problems(lists, spec, facts, digest_all(facts, options))
         described = f"data set {spec.name}, {spec.storage}, {plural(spec.num_classes, 'class')}"
         for part, findings in zip(lists, found, strict=True):

@@ -12,6 +12,7 @@ from ops.data import DatasetSpec
 from ops.preparation.checking.facts import Facts, ListedVideo
 from ops.preparation.checking.folder_check import inspect_folder
 from ops.preparation.checking.video_check import inspect_video
+from ops.video import PacketIndex
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,19 @@ class Inspect:
         spec: the data set.
         decoder: of video files.
         verify: compare the frames that training reads with those of plain decoding.
+        index: of the packets of video files, which gets what is found.
     """
 
     spec: DatasetSpec
     decoder: str
     verify: bool = False
+    index: PacketIndex | None = None
 
     def __call__(self, video: ListedVideo, threads: int) -> Facts:
         if self.spec.storage == "frames":
             return inspect_folder(video.path, self.spec.image_tmpl)
         with quiet_stderr():
-            return inspect_video(video.path, self.decoder, threads, self.verify)
+            return inspect_video(video.path, self.decoder, threads, self.verify, self.index)
 
 
 @contextlib.contextmanager

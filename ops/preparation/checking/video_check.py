@@ -11,19 +11,22 @@ import numpy as np
 
 from ops.preparation.checking.facts import Facts, Problem, absent, in_numbers, some, without_path
 from ops.preparation.frame_stream import FrameStream, UnusableVideo, upright
-from ops.video import VideoError, open_container, open_video, picture_stream, verify_frames
+from ops.video import PacketIndex, VideoError, open_container, open_video, picture_stream, verify_frames
 
 
-def inspect_video(path: Path, decoder: str, threads: int, verify: bool = False) -> Facts:
+def inspect_video(
+    path: Path, decoder: str, threads: int, verify: bool = False, index: PacketIndex | None = None
+) -> Facts:
     """Opens a video as training does and reads its first, middle and last frame; then decodes all of it.
 
-    With ``verify`` the frames that training reads are also compared with those of plain decoding.
+    With ``verify`` the frames that training reads are also compared with those of plain decoding. Where its packets
+    are is kept in the index.
     """
     if not os.path.lexists(path):
         return absent(path)
     size = path.stat().st_size if path.is_file() else 0
     try:
-        reader = open_video(path, decoder)
+        reader = open_video(path, decoder, index)
         count = len(reader)
         reader.get_frames(np.unique([0, count // 2, count - 1]))
     except VideoError as error:

@@ -13,8 +13,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ from ops.runtime import (
     show,
     try_lock,
 )
+
+Check = Callable[[Path, str], None]
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,13 @@ def batch_options(parsed: argparse.Namespace) -> BatchOptions:
 
 
 @contextlib.contextmanager
-def claimed_folder(out: Path, tool: str, settings: dict[str, Any]) -> Iterator[None]:
+def claimed_folder(out: Path, tool: str, settings: dict[str, Any], check: Check) -> Iterator[None]:
     """Lock ``out`` for this run, and check that its content was made with the same settings.
 
     Without the check, a run with other settings would take the outputs of an earlier one for its own.
+
+    Args:
+        check: raises unless the text of a file holds these settings.
     """
     path = out / f".{tool}.json"
     try:
@@ -90,7 +95,7 @@ def claimed_folder(out: Path, tool: str, settings: dict[str, Any]) -> Iterator[N
         if not text:
             write_settings(path, file.fileno(), settings)
         else:
-            check_settings(path, text, settings)
+            check(path, text)
         yield
 
 
@@ -105,21 +110,6 @@ def write_settings(path: Path, file: int, settings: dict[str, Any]) -> None:
         raise InputError(f"{path}: expected to write settings, got {error.strerror}") from None
 
 
-def check_settings(path: Path, text: str, settings: dict[str, Any]) -> None:
-    """Raise unless ``text``, from ``path``, holds these settings."""
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path}: expected the settings of an earlier run, got invalid JSON ({error})") from None
-    for key, value in settings.items():
-        before = found.get(key) if isinstance(found, dict) else found
-        if before != value:
-            raise InputError(
-                f"{path.parent}: expected {key} {before} as in earlier runs, got {key} {value}; choose another output "
-                f"folder"
-            )
-
-
 @dataclass(frozen=True)
 class Batch:
     """One run of a script over many videos.
@@ -131,6 +121,8 @@ class Batch:
         first: name of a file that an output, if it is a folder, contains.
         settings: what decides the content of an output.
         write: makes one output.
+        before: settings of older versions, which did not save them.
+        options_of: the options with which an earlier run had its settings.
     """
 
     tool: str
@@ -139,6 +131,8 @@ class Batch:
     first: str
     settings: dict[str, Any]
     write: WriteOutput
+    before: Mapping[str, Any] = field(default_factory=dict)
+    options_of: Callable[[Mapping[str, Any]], str] | None = None
 
     def run(self, options: BatchOptions) -> int:
         """Do what is not done yet; returns the exit status."""
@@ -147,11 +141,27 @@ class Batch:
         if options.dry_run:
             settings = options.out / f".{self.tool}.json"
             if settings.is_file():
-                check_settings(settings, settings.read_text(encoding="utf-8"), self.settings)
+                self.check_settings(settings, settings.read_text(encoding="utf-8"))
             self.preview(plan)
             return 1 if plan.failures else 0
-        with claimed_folder(options.out, self.tool, self.settings):
+        with claimed_folder(options.out, self.tool, self.settings, self.check_settings):
             return self.carry_out(plan, options)
+
+    def check_settings(self, path: Path, text: str) -> None:
+        """Raise unless ``text``, from ``path``, holds the settings of this run."""
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise InputError(f"{path}: expected the settings of an earlier run, got invalid JSON ({error})") from None
+        saved = {**self.before, **found} if isinstance(found, dict) else {}
+        for key, value in self.settings.items():
+            before = saved.get(key)
+            if before != value:
+                resume = f", or continue it with {self.options_of(saved)}" if saved and self.options_of else ""
+                raise InputError(
+                    f"{path.parent}: expected {key} {before} as in earlier runs, got {key} {value}; choose another "
+                    f"output folder{resume}"
+                )
 
     def preview(self, plan: Plan) -> None:
         """Print what a run would do."""

@@ -1,0 +1,78 @@
+"""Decoded frames as the codec stores them: brightness, and colours at half the width and height (YUV 4:2:0).
+
+Half the bytes of RGB, and nothing to convert. A packed picture (3H/2, W) has the H rows of brightness first; each row
+below holds a row of U, then one of V. Odd sides have one pixel more there, like their neighbours.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ops.video.upright import Upright, reformatter
+
+PIXELS = ("rgb", "yuv")
+BT601, BT709 = 5, 1  # as swscale and FFmpeg number matrices
+MATRICES = {
+    1: 1,
+    2: 0,
+    5: 0,
+    6: 0,
+}  # of BT.709 (1) and BT.601 (0), by FFmpeg's number; unspecified is BT.601, as in RGB
+FULL_RANGE = 2  # FFmpeg's number of grey levels 0 to 255
+
+
+class Packing(NamedTuple):
+    """What packed pictures are.
+
+    Args:
+        colours: what their numbers mean: 0 is BT.601, 1 is BT.709, both in 16 to 235; 2 and 3 the same in 0 to 255.
+        size: height and width in pixels.
+    """
+
+    colours: int
+    size: tuple[int, int]
+
+
+class Packed:
+    """Brings decoded frames into packed pictures, upright; ``packing`` says what the last one is.
+
+    Other formats and matrices become RGB first, and so have the colours that they have there.
+    """
+
+    def __init__(self) -> None:
+        self.packing: Packing | None = None
+        self._upright = Upright()
+        self._reformat = reformatter()
+
+    def __call__(self, frame: Any) -> np.ndarray:
+        """
+        Raises:
+            ValueError: the colours are not those of the frames before.
+        """
+        is_stored_so = frame.format.name in ("yuv420p", "yuvj420p") and frame.colorspace in MATRICES
+        if is_stored_so and frame.side_data.get("DISPLAYMATRIX") is None:
+            is_full = frame.color_range == FULL_RANGE or frame.format.name == "yuvj420p"
+            picture, colours = frame, MATRICES[frame.colorspace] + 2 * is_full
+        else:
+            rgb = type(frame).from_ndarray(np.ascontiguousarray(self._upright(frame)), format="rgb24")
+            picture = self._reformat(rgb, format="yuv420p", dst_colorspace=BT601, dst_color_range=FULL_RANGE)
+            colours = 2
+        packing = Packing(colours, (picture.height, picture.width))
+        if self.packing is not None and self.packing.colours != colours:
+            raise ValueError("frames of several colour spaces")
+        self.packing = packing
+        return packed(picture)
+
+
+def packed(frame: Any) -> np.ndarray:
+    """(3H/2, W) of a frame in YUV 4:2:0."""
+    rows, columns = frame.height, frame.width
+    height, width = rows + rows % 2, columns + columns % 2
+    picture = np.empty((height * 3 // 2, width), np.uint8)
+    luma, u, v = (np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size) for plane in frame.planes)
+    picture[:rows, :columns] = luma[:rows, :columns]
+    picture[rows:height, :columns] = luma[rows - 1, :columns]
+    picture[:height, columns:] = picture[:height, columns - 1 : columns]
+    picture[height:, : width // 2] = u[: height // 2, : width // 2]
+    picture[height:, width // 2 :] = v[: height // 2, : width // 2]
+    return picture
