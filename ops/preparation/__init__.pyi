@@ -11,5 +11,8 @@ from .lists import make_lists as make_lists
 from .presets import PRESETS as PRESETS
 from .presets import SPEED as SPEED
 from .presets import SPEEDS as SPEEDS
+from .presets import VideoSettings as VideoSettings
 from .presets import preset_name as preset_name
+from .resizing import resize_video as resize_video
 from .resizing import resize_videos as resize_videos
+from .scaling import Scaler as Scaler

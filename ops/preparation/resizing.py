@@ -40,7 +40,7 @@ def resize_videos(settings: VideoSettings, options: BatchOptions) -> int:
         suffix=".mp4",
         first="",
         settings=asdict(settings),
-        write=functools.partial(resize, settings, options.keep_damaged),
+        write=functools.partial(resize_video, settings, options.keep_damaged),
         before=BEFORE,
         options_of=options_of,
     )
@@ -133,7 +133,9 @@ def verify(video: Path, times: list[Fraction]) -> None:
             raise UnusableVideo(f"verification: expected frame {number} at {float(expected):.3f} s, it is at {got}")
 
 
-def resize(settings: VideoSettings, keep_damaged: bool, video: Path, target: Path, threads: int) -> tuple[int, str]:
+def resize_video(
+    settings: VideoSettings, keep_damaged: bool, video: Path, target: Path, threads: int
+) -> tuple[int, str]:
     """Encode one video again and check the file; returns its number of frames and what was damaged."""
     reader = FrameStream(video, threads, keep_damaged)
     times = encode(settings, reader, target)

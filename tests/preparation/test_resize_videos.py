@@ -104,7 +104,7 @@ class TestOutput:
             stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(media.numbered_picture(1, 64, 48), format="rgb24")))
             container.mux(stream.encode())
-        resizing.resize(SETTINGS, False, tmp_path / "v.mp4", tmp_path / "w.mp4", 1)
+        resizing.resize_video(SETTINGS, False, tmp_path / "v.mp4", tmp_path / "w.mp4", 1)
         with av.open(str(tmp_path / "w.mp4")) as container:
             assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
@@ -194,7 +194,7 @@ class TestPresets:
     def test_training_needs_little_work_to_decode(self, tmp_path: Path) -> None:
         """No B-frames (every frame comes with its packet), no CABAC, no deblocking, a key frame at least every 16."""
         video = media.make_video(tmp_path / "v.mp4", 40, (640, 512))
-        resizing.resize(PRESETS["training"], False, video, tmp_path / "w.mp4", 1)
+        resizing.resize_video(PRESETS["training"], False, video, tmp_path / "w.mp4", 1)
         with av.open(str(tmp_path / "w.mp4")) as container:
             stream = container.streams.video[0]
             assert (stream.width, stream.height, stream.pix_fmt) == (320, 256, "yuv420p")
@@ -213,7 +213,7 @@ def test_real_videos(tmp_path: Path) -> None:
     for video in media.real_videos():
         target = tmp_path / f"{video.stem}.mp4"
         settings = VideoSettings(128, 16, 23, "ultrafast")
-        count, damage = resizing.resize(settings, False, video, target, 2)
+        count, damage = resizing.resize_video(settings, False, video, target, 2)
         with av.open(str(video)) as container:
             assert count == sum(1 for _ in container.decode(video=0))
         assert damage == ""
