@@ -21,9 +21,11 @@ from .dataset_options import DEFAULT_TEMPLATE as DEFAULT_TEMPLATE
 from .dataset_options import STORAGES as STORAGES
 from .dataset_options import DatasetOptions as DatasetOptions
 from .loaders import Batch as Batch
+from .loaders import collate_clips as collate_clips
 from .loaders import test_loader as test_loader
 from .loaders import train_loader as train_loader
 from .loaders import validation_loader as validation_loader
+from .loaders import workers_enough as workers_enough
 from .loaders import workers_warning as workers_warning
 from .mirror_labels import FLIPS as FLIPS
 from .mirror_labels import flips as flips
@@ -37,6 +39,7 @@ from .transforms import TestTransform as TestTransform
 from .transforms import TrainTransform as TrainTransform
 from .transforms import crop as crop
 from .transforms import from_images as from_images
+from .transforms import least_train_side as least_train_side
 from .transforms import test_scale as test_scale
 from .video_list import VideoRecord as VideoRecord
 from .video_list import check_first_video as check_first_video

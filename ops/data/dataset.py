@@ -35,6 +35,7 @@ class VideoSource:
         decoder: a key of ``DECODERS``.
         index: of the packets of video files.
         pixels: what is read of video files: ``rgb``, or ``yuv`` for packed pictures (planes.py).
+        least_side: down to which the short side of JPEG images may be decoded at reduced size; None decodes all.
     """
 
     spec: DatasetSpec
@@ -42,14 +43,21 @@ class VideoSource:
     decoder: str
     index: PacketIndex | None = None
     pixels: str = "rgb"
+    least_side: int | None = None
 
     @classmethod
     def of_list(
-        cls, spec: DatasetSpec, video_list: Path, records: Sequence[VideoRecord], decoder: str, pixels: str = "rgb"
+        cls,
+        spec: DatasetSpec,
+        video_list: Path,
+        records: Sequence[VideoRecord],
+        decoder: str,
+        pixels: str = "rgb",
+        least_side: int | None = None,
     ) -> "VideoSource":
         """The videos of a list, with the packet index in its folder."""
         index = PacketIndex.beside(video_list, spec.root) if spec.storage == "videos" else None
-        return cls(spec, records, decoder, index, pixels)
+        return cls(spec, records, decoder, index, pixels, least_side)
 
     def path(self, index: int) -> Path:
         return video_path(self.records[index], self.spec)
@@ -57,7 +65,7 @@ class VideoSource:
     def open(self, index: int) -> Reader:
         record, path = self.records[index], self.path(index)
         if record.num_frames is not None:
-            return FrameFolder(path, record.num_frames, self.spec.image_tmpl)
+            return FrameFolder(path, record.num_frames, self.spec.image_tmpl, self.least_side)
         return open_video(path, self.decoder, self.index, self.pixels)
 
 

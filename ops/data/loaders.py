@@ -1,6 +1,7 @@
 """Data loaders: batches of clips, read by this process or by workers."""
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -20,6 +21,7 @@ from ops.data.transport import DeliveringContext, Packing, Undelivered
 from ops.runtime import InputError, distributed, plural, processors, shield_worker
 
 SIGNAL_SECONDS = 3.0  # in which the signal of a worker that failed comes
+MARGIN = 1.1  # times as many workers as are needed on average: reading takes uneven times
 
 
 class Batch(NamedTuple):
@@ -177,3 +179,13 @@ def workers_warning(workers: int) -> str | None:
     if here <= cores:
         return None
     return f"{plural(here, 'data-loading worker')} share {plural(cores, 'processor core')}: a lower -j may be faster"
+
+
+def workers_enough(work_seconds: float, step_seconds: float) -> int:
+    """How many workers read batches as fast as a network takes them.
+
+    Args:
+        work_seconds: of one worker, to read the batches of a step.
+        step_seconds: of a step that never waits.
+    """
+    return max(1, math.ceil(MARGIN * work_seconds / step_seconds))

@@ -4,6 +4,7 @@ F frames of H x W pixels, RGB: (F, 3, H, W), or packed YUV (planes.py). Random d
 antialiased bilinear.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -170,6 +171,11 @@ class TestTransform:
             whole, box = Box(0, 0, self.size, self.size), centre_box(height, width, self.size)
             return frames._replace(crop=box) if isinstance(frames, PackedClip) else crop(frames, box), (whole,)
         return frames, three_boxes(height, width, self.size)
+
+
+def least_train_side(size: int) -> int:
+    """Short side in pixels of which the smallest training crop still has ``size`` pixels."""
+    return math.ceil(size / min(CROP_SCALES))
 
 
 def test_scale(size: int) -> int:

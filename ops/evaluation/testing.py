@@ -35,7 +35,7 @@ from ops.evaluation.score_files.score_output import ScoreOutput
 from ops.evaluation.tested_data import with_data
 from ops.evaluation.tested_networks import Tested, load_networks, read_weights
 from ops.models import Recognizer
-from ops.runtime import InputError, autocast, distributed, get_logger, show_bars
+from ops.runtime import InputError, autocast, distributed, get_logger, show_bars, use_fast_products
 from ops.settings import TestConfig
 from ops.video import choose_decoder
 
@@ -47,6 +47,7 @@ def score_views(config: TestConfig, device: torch.device) -> None:
         InputError: what a user can get wrong.
     """
     log = get_logger()
+    use_fast_products(device, config.exact)
     weights = [read_weights(path, config.weights_kind) for path in config.weights]
     config = with_data(config, [each.content for each in weights], [each.found for each in weights])
     records = read_list(config.data.val_list, config.data)[: config.max_num]
@@ -54,8 +55,9 @@ def score_views(config: TestConfig, device: torch.device) -> None:
     check_first_video(records, config.data, skip)
     bad = BadVideos(config.data.val_list, len(records), skip, config.max_bad)
     decoder = choose_decoder(config.decoder)
-    source = VideoSource.of_list(config.data, config.data.val_list, records, decoder, config.pixels)
     config, tested = load_networks(config, weights, device)
+    least = test_scale(config.input_size) if config.reduced_jpeg else None
+    source = VideoSource.of_list(config.data, config.data.val_list, records, decoder, config.pixels, least)
     del weights  # the networks have them
     models = [each.network for each in tested]
     measurement = _measurement(config, len(records), tested)
@@ -117,7 +119,10 @@ def _measurement(config: TestConfig, num_videos: int, tested: Sequence[Tested]) 
         amp=config.amp,
         pixels=config.pixels,
         seed=config.seed if sampling == "random" else None,
-        remarks=tuple(f"{each.checkpoint.file}: {remark}" for each in tested for remark in each.remarks),
+        remarks=(
+            *(f"{each.checkpoint.file}: {remark}" for each in tested for remark in each.remarks),
+            *(("JPEG at reduced size",) if config.reduced_jpeg else ()),
+        ),
     )
 
 

@@ -26,6 +26,7 @@ from ops.runtime import (
     report,
     require,
     setup_logger,
+    use_fast_products,
     write_atomically,
 )
 from ops.settings import ExplainConfig, PredictConfig
@@ -103,6 +104,27 @@ class Prediction:
                         self._windows(predictor, source, config.every)
         return 2 if self.failures else 0
 
+<<<<<<< HEAD
+=======
+    def _predictor(self) -> Predictor:
+        config, device = self.config, distributed.pick_device(self.config.gpus)
+        use_fast_products(device, config.exact)
+        predictor = Predictor(
+            config.checkpoint,
+            device=device,
+            class_names=() if config.class_names is None else read_class_names(config.class_names),
+            decoder=config.decoder,
+            num_clips=config.num_clips,
+            num_crops=config.num_crops,
+            amp=config.amp,
+            compiled=config.compile,
+            **config.network_settings,
+        )
+        if not predictor.has_names:
+            get_logger().info("%s has no class names: classes are numbered (--class_names FILE)", config.checkpoint)
+        return predictor
+
+>>>>>>> 206f741 (wip2)
     def _check_outputs(self, sources: Sequence[Source]) -> None:
         """Before long work: whether all that is asked for can be written."""
         config, several = self.config, len(sources) > 1

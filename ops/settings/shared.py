@@ -84,6 +84,11 @@ class FrameSettings(Settings):
         help="what data-loading workers send: RGB, or YUV 4:2:0 as video files store it, half the bytes and less work, "
         "whose colours are converted on the GPU; differs from RGB by rounding",
     )  # fmt: skip
+    reduced_jpeg: bool = setting(
+        "--reduced_jpeg", default=False,
+        help="decode JPEG frames at 1/2, 1/4 or 1/8 of their size where the network sees no more than that: faster for "
+        "large frames, and not exactly the same pixels",
+    )  # fmt: skip
     seed: int = setting("--seed", default=0, limit=at_least(0), metavar="N", help="seed of all random numbers")
 
     def _check_pixels(self, storage: str, decoder: str) -> None:
@@ -122,6 +127,10 @@ class DeviceSettings(GPUSettings):
     amp: str | None = setting(
         "--amp", default=None, unset="off, 32-bit numbers", choices=AMP_TYPES,
         help="automatic mixed precision: compute with 16-bit numbers of this type where it is safe",
+    )  # fmt: skip
+    exact: bool = setting(
+        "--exact", default=False,
+        help="compute 32-bit products in full precision on a GPU too, not in TF32, which has 10 bits and is faster",
     )  # fmt: skip
     compile: bool = setting(
         "--compile", default=False, help="compile the network with torch.compile: slower to start, then faster"

@@ -3,7 +3,7 @@
 Continue reading in loop.py (epochs), epoch.py (steps), validation.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from ops.checkpoints import load_weights, read_checkpoint, tune_from
-from ops.data import VideoSource
+from ops.data import VideoRecord, VideoSource, least_train_side, test_scale
 from ops.evaluation import Checkpoint
 from ops.models import Recognizer, build_model, use_channels_last
-from ops.runtime import distributed, get_logger, grad_scaler, plural
+from ops.runtime import distributed, get_logger, grad_scaler, plural, use_fast_products
 from ops.settings import TrainConfig
 from ops.training.checkpoint_defaults import warn, with_checkpoint, with_named
 from ops.training.clips import TrainingClips, batch_sampler, open_list
@@ -35,6 +35,7 @@ from ops.video import choose_decoder
 
 def train(config: TrainConfig, device: torch.device) -> None:
     """Train to the last epoch, starting from what ``--resume`` and the run's folder say."""
+    use_fast_products(device, config.exact, same_shapes=True)
     train_records = open_list(config, config.dataset.train_list)
     sampler = batch_sampler(config, len(train_records))
     decoder = choose_decoder(config.decoder)
@@ -63,8 +64,11 @@ def train(config: TrainConfig, device: torch.device) -> None:
             save.complete(start.checkpoint.name)
         advise(config, len(train_records), sampler.global_batch_size)
         dataset = config.dataset
-        train_source = VideoSource.of_list(dataset, dataset.train_list, train_records, decoder, config.pixels)
-        val_source = VideoSource.of_list(dataset, dataset.val_list, val_records, decoder, config.pixels)
+        train_least = least_train_side(config.input_size) if config.reduced_jpeg else None
+        train_source = VideoSource.of_list(
+            dataset, dataset.train_list, train_records, decoder, config.pixels, train_least
+        )
+        val_source = validation_source(config, val_records, decoder)
         clips = TrainingClips(config, train_source, sampler, model.frames_per_segment, device)
         validator = Validator(config, val_source, model, device)
         schedule = build_schedule(config, sampler.steps_per_epoch, sampler.global_batch_size)
@@ -79,6 +83,7 @@ def train(config: TrainConfig, device: torch.device) -> None:
 
 def evaluate(config: TrainConfig, device: torch.device) -> dict[str, float]:
     """Validate the checkpoint of ``--resume``; returns loss and accuracies."""
+    use_fast_products(device, config.exact)
     decoder = choose_decoder(config.decoder)
     records = open_list(config, config.dataset.val_list)
     start = choose_start(config, SampleOrder())
@@ -87,8 +92,14 @@ def evaluate(config: TrainConfig, device: torch.device) -> dict[str, float]:
     config, remarks = with_checkpoint(config, start.checkpoint, content)
     warn(start.checkpoint, remarks)
     model, checkpoint = load_network(config, start.checkpoint, content, device)
-    source = VideoSource.of_list(config.dataset, config.dataset.val_list, records, decoder, config.pixels)
+    source = validation_source(config, records, decoder)
     return Validator(config, source, model, device, remarks).run(checkpoint)
+
+
+def validation_source(config: TrainConfig, records: Sequence[VideoRecord], decoder: str) -> VideoSource:
+    """The videos of the validation list."""
+    least = test_scale(config.input_size) if config.reduced_jpeg else None
+    return VideoSource.of_list(config.dataset, config.dataset.val_list, records, decoder, config.pixels, least)
 
 
 def load_network(

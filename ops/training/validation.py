@@ -37,7 +37,7 @@ class Validator:
         self.source = source
         self.model = model
         self.device = device
-        self.remarks = remarks
+        self.remarks = (*remarks, "JPEG at reduced size") if config.reduced_jpeg else remarks
         self.measurement: Measurement | None = None  # of the last run
         self.bad = bad_videos(config, config.dataset.val_list, source)
         videos = TestVideos(
