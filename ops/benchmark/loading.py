@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, Protocol
 
 import av
 import numpy as np
+import torch
 from PIL import Image
 
 from ops.data import (
+    Batch,
     Clip,
     DatasetOptions,
     DatasetSpec,
@@ -23,6 +25,7 @@ from ops.data import (
     TrainTransform,
     VideoRecord,
     VideoSource,
+    collate_clips,
     resolve_dataset,
     test_scale,
 )
@@ -109,16 +112,35 @@ def _decoders() -> list[str]:
     return found
 
 
-def _train_clip(source: VideoSource, shape: ClipShape) -> Callable[[], Clip]:
+def clip_of_file(root: Path, file: Path, shape: ClipShape, pixels: str = "rgb") -> Callable[[], Batch]:
+    """Training clips of a video file, read with PyAV."""
+    source = VideoSource(_spec(root, "videos"), [VideoRecord(str(file), None, 0)], "pyav", None, pixels)
+    return _train_clip(source, shape)
+
+
+def clips_of_files(
+    videos: Sequence[Path] | None, shape: ClipShape, pixels: str
+) -> Iterator[tuple[str, Callable[[], Batch]]]:
+    """Each video, by name, and training clips of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        if videos is None:
+            make_video(root / "made.mp4")
+        for path in videos or [root / "made.mp4"]:
+            yield path.name, clip_of_file(root, path.resolve(), shape, pixels)
+
+
+def _train_clip(source: VideoSource, shape: ClipShape) -> Callable[[], Batch]:
+    """Batches of one training clip; where packets are is known from the second on, as it is with an index."""
     sampler, transform = FrameSampler(shape.frames), TrainTransform(shape.size, (0, 1))
     clips = TrainClips(source, shape.segments, sampler, transform, seed=0)
     epoch = iter(range(10**9))
 
-    def work() -> Clip:
+    def work() -> Batch:
         clip = clips[SampleKey(next(epoch), 0)]
         if not isinstance(clip, Clip):
             raise InputError(str(clip))
-        return clip
+        return collate_clips([clip])
 
     return work
 
@@ -161,6 +183,7 @@ def loader_sides(videos: Sequence[Path] | None, shape: ClipShape, oracle: Loader
             for decoder in decoders:
                 source = VideoSource(spec, [VideoRecord(str(path), None, 0)], decoder)
                 sides[f"loader, {decoder}"] = _train_clip(source, shape)
+            sides["loader, pyav, --pixels yuv"] = clip_of_file(root, path, shape, "yuv")
             yield f"training clip of {path.name}", next(iter(sides)), sides
 
             count = make_folder(path, root / f"frames{number}")
@@ -225,5 +248,6 @@ def loader_sizes(shape: ClipShape, oracle: LoaderOracle) -> dict[str, int]:
         make_video(Path(folder) / "made.mp4")
         source = VideoSource(_spec(Path(folder), "videos"), [VideoRecord("made.mp4", None, 0)], _decoders()[0])
         ours = _train_clip(source, shape)().pixels
+        assert isinstance(ours, torch.Tensor)
         naive = oracle.to_tensor([Image.new("RGB", (shape.size, shape.size))] * (shape.frames * shape.segments))
         return {"bytes a clip, oracle": naive.nbytes, "bytes a clip, loader": ours.nbytes}

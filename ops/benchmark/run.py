@@ -12,11 +12,20 @@ from typing import Any
 import torch
 
 from ops.benchmark.comparison import Comparison, alternate, machine
-from ops.benchmark.loading import ClipShape, LoaderOracle, loader_sides, loader_sizes, many_view_sides
+from ops.benchmark.loading import (
+    ClipShape,
+    LoaderOracle,
+    clips_of_files,
+    loader_sides,
+    loader_sizes,
+    many_view_sides,
+)
 from ops.benchmark.network import NetworkOracle, Settings, model_sides, peak_memory, train_sides
+from ops.benchmark.presets import preset_sides
 from ops.benchmark.scores import score_views
+from ops.data import workers_enough
 from ops.models import FRAMES_PER_SEGMENT
-from ops.runtime import InputError, require, write_atomically
+from ops.runtime import InputError, plural, processors, require, write_atomically
 from ops.video import VideoError, open_video
 
 
@@ -44,6 +53,7 @@ class BenchmarkOptions:
     amp: str | None
     compile: bool
     videos: Sequence[Path] | None
+    pixels: str
     num_videos: int
     json: Path | None
 
@@ -81,13 +91,17 @@ def measure(options: BenchmarkOptions, oracles: Oracles) -> tuple[list[Compariso
     if options.what == "scores":
         return [], score_views(options.num_videos)
     shape = ClipShape(options.segments, FRAMES_PER_SEGMENT[options.model], options.input_size)
-    compared = loader_sides if options.what == "loader" else many_view_sides
+    extra: dict[str, Any] = {}
+    if options.what == "presets":
+        compared = preset_sides(options.videos, shape, extra)
+    else:
+        sides_of = loader_sides if options.what == "loader" else many_view_sides
+        compared = sides_of(options.videos, shape, oracles.loader)
     comparisons = [
         alternate(Comparison(title, yardstick, "CPU seconds"), sides, options.rounds, time.process_time)
-        for title, yardstick, sides in compared(options.videos, shape, oracles.loader)
+        for title, yardstick, sides in compared
     ]
-    loads = options.what == "loader"
-    return comparisons, loader_sizes(shape, oracles.loader) if loads else {}
+    return comparisons, loader_sizes(shape, oracles.loader) if options.what == "loader" else extra
 
 
 def measure_network(options: BenchmarkOptions, oracle: NetworkOracle) -> tuple[list[Comparison], dict[str, Any]]:
@@ -104,4 +118,24 @@ def measure_network(options: BenchmarkOptions, oracle: NetworkOracle) -> tuple[l
     torch.cuda.empty_cache()
     if options.what == "model":
         return [comparison], {}
-    return [comparison], {"peak_memory_mb": peak_memory(settings, options.compile, options.threads, oracle)}
+    extra: dict[str, Any] = {"peak_memory_mb": peak_memory(settings, options.compile, options.threads, oracle)}
+    return [comparison], extra | headspace(options, comparison)
+
+
+def headspace(options: BenchmarkOptions, comparison: Comparison) -> dict[str, Any]:
+    """Whether reading or the network bounds training here: the steps were timed on a batch in memory."""
+    shape = ClipShape(options.segments, FRAMES_PER_SEGMENT[options.model], options.input_size)
+    clips = [
+        alternate(Comparison(name, name, "CPU seconds"), {name: work}, options.rounds, time.process_time).median(name)
+        for name, work in clips_of_files(options.videos, shape, options.pixels)
+    ]
+    step, clip = comparison.median("network"), sum(clips) / len(clips)
+    cores, workers = processors(), workers_enough(clip * options.batch_size, step)
+    free = max(cores - (options.threads if options.device == "cpu" else 1), 1)  # cores that the network leaves
+    bound = "the network" if workers <= free else "reading"
+    line = (
+        f"the network takes {options.batch_size / step:.3g} clips a second, a worker reads {1 / clip:.3g} "
+        f"({options.pixels}): -j {workers} is enough, and {plural(free, 'core')} of {cores} left for workers, so "
+        f"{bound} bounds training on this machine"
+    )
+    return {"headspace": line}

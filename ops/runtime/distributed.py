@@ -148,7 +148,11 @@ def wrap(model: nn.Module, device: torch.device) -> nn.Module:
     if world_size() == 1:
         return model
     device_ids = [device.index] if device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(model, device_ids=device_ids, gradient_as_bucket_view=True)
+    # Batch statistics are the first process's where they are saved and measured (sync_buffers): no need to send them to
+    # all at every step.
+    return nn.parallel.DistributedDataParallel(
+        model, device_ids=device_ids, gradient_as_bucket_view=True, broadcast_buffers=False
+    )
 
 
 def gradients_synced(network: nn.Module, when: bool) -> AbstractContextManager:

@@ -72,6 +72,7 @@ def train_one_epoch(
             if reports:  # waits for the device, which may be steps behind: the time is the clock's to count
                 window = np.array(distributed.sum_over_processes(sums.tolist(), device))
             clock.stop()
+            report.timed(clock)
             bar.update()
             if config.save_every is not None and position.step % config.save_every == 0:
                 save()

@@ -63,17 +63,22 @@ class FiniteUpdates:
         self.tolerated = tolerated
         self.average = average
         # Where nothing is tolerated, the run ends, and its batch statistics with it.
-        self._buffers = list(model.buffers()) if tolerated else []
-        self._before = [buffer.clone() for buffer in self._buffers]
+        buffers = list(model.buffers()) if tolerated else []
+        kinds = dict.fromkeys(buffer.dtype for buffer in buffers)
+        self._buffers = [[buffer for buffer in buffers if buffer.dtype == kind] for kind in kinds]
+        self._before = self._flat_buffers()
         self._batches: list[_Batch] = []
         self._steps: list[_Step] = []
+
+    def _flat_buffers(self) -> list[Tensor]:
+        """The model's buffers of each type in one piece: one copy rather than hundreds."""
+        return [torch.cat([buffer.flatten() for buffer in buffers]) for buffers in self._buffers]
 
     def begin(self) -> None:
         """Start a step."""
         self._batches = []
         self.optimizer.zero_grad(set_to_none=True)
-        for before, buffer in zip(self._before, self._buffers, strict=True):
-            before.copy_(buffer)
+        self._before = self._flat_buffers()
 
     def backward(self, loss: Tensor, videos: tuple[int, ...], batches: int) -> None:
         """Add the gradients of one batch: NaN where its loss is not finite.
@@ -106,8 +111,9 @@ class FiniteUpdates:
             refused = ~norm.isfinite()
             self.optimizer.found_inf = refused.float()  # type: ignore[attr-defined]
             self.optimizer.step()
-        for before, buffer in zip(self._before, self._buffers, strict=True):
-            buffer.copy_(torch.where(refused, before, buffer))
+        for before, now, buffers in zip(self._before, self._flat_buffers(), self._buffers, strict=True):
+            kept = torch.where(refused, before, now).split([buffer.numel() for buffer in buffers])
+            torch._foreach_copy_(buffers, [part.view_as(b) for part, b in zip(kept, buffers, strict=True)])
         if self.average is not None:
             self.average.update(self.model)
         self._steps.append(_Step(number, self._batches, refused))

@@ -4,18 +4,24 @@ import json
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ops.benchmark.loading import ClipShape
+from ops.benchmark.presets import PREPARED, preset_sides, quality
 from ops.data.dataset import BrokenVideo, Clip, SampleKey, TestVideos, TrainClips, VideoSource
 from ops.data.dataset_config import DatasetOptions, DatasetSpec, resolve_dataset
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import TestTransform, TrainTransform
 from ops.data.video_list import VideoRecord
+from ops.preparation.presets import VideoSettings
+from ops.preparation.resizing import resize_video
 from tests import media
+from tests.clip_files import natural_picture
 from tests.commands import run_script
 from tests.oracle import naive_loader
 
@@ -136,3 +142,35 @@ class TestBenchmark:
         done = run_script("scripts/benchmarks/benchmark.py", *command, cwd=tmp_path)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1 and said in done.stderr
+
+
+class TestPresets:
+    def test_quality_is_that_of_the_pixels(self, tmp_path: Path) -> None:
+        """Against NumPy: PSNR of the mean squared error of brightness and colours; what is the same is the same."""
+        source = tmp_path / "v.mp4"
+        with av.open(str(source), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            for seed in range(3):
+                picture = natural_picture(64, 96, seed)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+        resize_video(VideoSettings(64, 4, 30, "ultrafast"), False, source, tmp_path / "w.mp4", 1)
+        psnr, ssim = quality(source, tmp_path / "w.mp4")
+        errors = []
+        with av.open(str(source)) as one, av.open(str(tmp_path / "w.mp4")) as other:
+            for a, b in zip(one.decode(video=0), other.decode(video=0), strict=True):
+                errors.append(((a.to_ndarray().astype(float) - b.to_ndarray()) ** 2).mean())
+        assert abs(psnr - 10 * np.log10(255**2 / np.mean(errors))) < 0.2
+        assert 0.8 < ssim < 1
+        assert quality(source, source)[1] == 1.0
+
+    def test_every_preset_is_read(self, tmp_path: Path, video: Path) -> None:
+        found: dict[str, str] = {}
+        ((_, yardstick, sides),) = [
+            (title, first, {name: work() for name, work in sides.items()})
+            for title, first, sides in preset_sides([video], ClipShape(2, 1, 64), found)
+        ]
+        assert yardstick == "as it came, rgb" and len(sides) == 8
+        assert set(found) == {f"v.mp4, {name}" for name in ("as it came", *PREPARED)}
+        assert "PSNR" in found["v.mp4, training"]

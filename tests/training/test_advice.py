@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from ops.runtime.logger import NAME
+from ops.runtime.progress import Clock, StepTime
 from ops.settings.command_lines import parse_train
 from ops.settings.training import TrainConfig
+from ops.training.reporting import advice
 from ops.training.reporting.advice import advise, oversights
 
 
@@ -82,3 +84,43 @@ class TestOversights:
             f"no class names ({config.dataset.root / 'classes.txt'} or --class_names): flipped clips keep their "
             "labels, even those that say left or right"
         ]
+
+
+class TestHeadspace:
+    """What is said of waiting for data: after 50 steps, once."""
+
+    @pytest.mark.parametrize(
+        ("options", "cores", "said"),
+        [
+            # A step of 1 s, 0.5 of it waiting: 2 workers need 2 s for what the network does in 0.5 s.
+            ("-j 2", 8, "waiting for data 50 % of the time in 50 steps: try -j 5 (now 2)"),
+            ("-j 0", 8, "waiting for data 50 % of the time in 50 steps: try -j 2 (now 0)"),
+            ("-j 2", 4, "5 workers would keep up, there are 4 cores per process; prepare the videos with "
+                        "scripts/preparation/resize_videos.py, and --pixels yuv halves what is sent"),
+            ("-j 2 --pixels yuv", 1, "5 workers would keep up, there is 1 core per process; prepare the videos"),
+        ],
+    )  # fmt: skip
+    def test_said_once(
+        self, motion_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+        options: str, cores: int, said: str,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(advice, "processors", lambda: cores)
+        monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
+        headspace, clock = advice.Headspace(config_of(motion_folder, *options.split())), Clock()
+        for number in range(200):
+            clock.last_step = StepTime(1.0, 0.5) if number >= advice.FIRST_STEPS else StepTime(100.0, 99.0)
+            headspace.step(clock)
+            if number < advice.FIRST_STEPS + advice.COUNTED_STEPS - 1:
+                assert not caplog.records
+        (record,) = caplog.records
+        assert said in record.getMessage()
+
+    def test_nothing_is_said_where_the_network_is_busy(
+        self, motion_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
+        headspace, clock = advice.Headspace(config_of(motion_folder)), Clock()
+        clock.last_step = StepTime(1.0, 0.09)
+        for _ in range(200):
+            headspace.step(clock)
+        assert not caplog.records

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 
-from ops.data import workers_warning
-from ops.runtime import get_logger, plural
+from ops.data import workers_enough, workers_warning
+from ops.runtime import Clock, distributed, get_logger, plural, processors
 from ops.settings import TrainConfig
+
+FIRST_STEPS = 10  # in which workers start and the network warms up: not counted
+COUNTED_STEPS = 50
+NOTICED = 0.1  # part of the time that is waited for data from which it is said
 
 
 def advise(config: TrainConfig, num_videos: int, global_batch_size: int) -> None:
@@ -59,3 +63,42 @@ def oversights(config: TrainConfig, num_videos: int, global_batch_size: int) -> 
             f"no class names ({config.dataset.root / 'classes.txt'} or --class_names): flipped clips keep their "
             f"labels, even those that say left or right"
         )
+
+
+class Headspace:
+    """Says once, after the first steps of a run, if the network waits for data.
+
+    Args:
+        config: settings of main.py.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self._seen = -FIRST_STEPS
+        self._clock = Clock()
+
+    def step(self, clock: Clock) -> None:
+        """Count the last step of a clock."""
+        self._seen += 1
+        if self._seen > COUNTED_STEPS or self._seen < 1:
+            return
+        self._clock.add(clock.last_step)
+        if self._seen == COUNTED_STEPS and self._clock.waiting > NOTICED * self._clock.total:
+            get_logger().warning(waiting_advice(self.config, self._clock))
+
+
+def waiting_advice(config: TrainConfig, clock: Clock) -> str:
+    """How much of the time is waited for data, and what would change that."""
+    share = round(100 * clock.waiting / clock.total)
+    busy = clock.total - clock.waiting  # of the network
+    reading = clock.total * config.workers if config.workers else clock.waiting  # while it waits, all workers read
+    enough = workers_enough(reading, busy)
+    cores = processors() // distributed.processes_here()
+    said = f"waiting for data {share} % of the time in {plural(clock.steps, 'step')}"
+    if config.workers < enough <= cores:
+        return f"{said}: try -j {enough} (now {config.workers})"
+    more = f"{plural(enough, 'worker')} would keep up, there {'is' if cores == 1 else 'are'} {plural(cores, 'core')}"
+    if config.dataset.storage == "frames":
+        return f"{said}: {more} per process; smaller images are read faster (extract_frames.py --short_side 256)"
+    faster = "" if config.pixels == "yuv" else ", and --pixels yuv halves what is sent"
+    return f"{said}: {more} per process; prepare the videos with scripts/preparation/resize_videos.py{faster}"

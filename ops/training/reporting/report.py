@@ -8,6 +8,7 @@ from tqdm import tqdm
 from ops.evaluation import accuracies
 from ops.runtime import Clock, distributed, duration, get_logger, show_bars
 from ops.settings import TrainConfig
+from ops.training.reporting.advice import Headspace
 from ops.training.reporting.scalars import ScalarWriter
 from ops.training.saving.checkpoint_contents import Position
 
@@ -26,6 +27,7 @@ class Report:
         self.steps_per_epoch = steps_per_epoch
         self.global_batch_size = global_batch_size
         self._writer = ScalarWriter(config.log_dir) if distributed.is_main() else None
+        self._headspace = Headspace(config)
         mixed = "mixed " if config.mixes else ""
         self._clips = f"[{mixed}training clips, {config.model.num_segments} segments, {config.input_size} px]"
 
@@ -42,6 +44,10 @@ class Report:
             total=self.steps_per_epoch, initial=position.step, desc=f"epoch {position.epoch + 1}/{self.config.epochs}",
             unit="step", disable=not show_bars(), dynamic_ncols=True, leave=False,
         )  # fmt: skip
+
+    def timed(self, clock: Clock) -> None:
+        """One more step, the last of the clock."""
+        self._headspace.step(clock)
 
     def steps(self, position: Position, results: Mapping[str, float], clock: Clock, bar: tqdm) -> None:
         """The steps since the last line: means of their results, and how long one took."""
