@@ -74,8 +74,8 @@ def compared(measure: str, video: Path, written: Path) -> list[str]:
         size = stream.codec_context.width, stream.codec_context.height
         scale = Scaler(*size, "yuv420p", full_range=False)
         graph = av.filter.Graph()
-        inputs = [graph.add_buffer(width=size[0], height=size[1], format=VideoFormat("yuv420p"), time_base=stream.time_base)
-                  for _ in range(2)]  # fmt: skip
+        kind = {"width": size[0], "height": size[1], "format": VideoFormat("yuv420p"), "time_base": stream.time_base}
+        inputs = [graph.add_buffer(**kind) for _ in range(2)]
         comparison, end = graph.add(measure, f"stats_file={lines}"), graph.add("buffersink")
         for number, buffer in enumerate(inputs):
             buffer.link_to(comparison, 0, number)

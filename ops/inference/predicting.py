@@ -43,9 +43,11 @@ def open_predictor(config: PredictConfig | ExplainConfig, **more: Any) -> Predic
     Raises:
         InputError: the checkpoint cannot be read, or does not say what is needed.
     """
+    device = distributed.pick_device(config.gpus)
+    use_fast_products(device, config.exact)
     predictor = Predictor(
         config.checkpoint,
-        device=distributed.pick_device(config.gpus),
+        device=device,
         class_names=() if config.class_names is None else read_class_names(config.class_names),
         decoder=config.decoder,
         **{**config.network_settings, **more},
@@ -104,27 +106,6 @@ class Prediction:
                         self._windows(predictor, source, config.every)
         return 2 if self.failures else 0
 
-<<<<<<< HEAD
-=======
-    def _predictor(self) -> Predictor:
-        config, device = self.config, distributed.pick_device(self.config.gpus)
-        use_fast_products(device, config.exact)
-        predictor = Predictor(
-            config.checkpoint,
-            device=device,
-            class_names=() if config.class_names is None else read_class_names(config.class_names),
-            decoder=config.decoder,
-            num_clips=config.num_clips,
-            num_crops=config.num_crops,
-            amp=config.amp,
-            compiled=config.compile,
-            **config.network_settings,
-        )
-        if not predictor.has_names:
-            get_logger().info("%s has no class names: classes are numbered (--class_names FILE)", config.checkpoint)
-        return predictor
-
->>>>>>> 206f741 (wip2)
     def _check_outputs(self, sources: Sequence[Source]) -> None:
         """Before long work: whether all that is asked for can be written."""
         config, several = self.config, len(sources) > 1

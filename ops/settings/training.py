@@ -210,6 +210,7 @@ class TrainConfig(
         if self.flips:
             self.dataset.check_mirror_labels()
         self._check_pixels(self.dataset.storage, self.decoder)
+        require(self.pixels == "rgb" or self.augment == "none", "--pixels rgb with --augment", self.pixels)
         if self.named_checkpoint is None or self.was_given("model.network"):  # else the checkpoint says which network
             self.model.check_fit()
 

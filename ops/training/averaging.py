@@ -153,9 +153,10 @@ def _clips(
     )  # fmt: skip
     size = min(options.batch_size, options.num_videos, len(records))
     sampler = TrainBatchSampler(len(records), size, 1, 0, 1, options.seed)
-    loader = train_loader(clips, sampler, options.workers, next(model.parameters()).device, CLIP_TIMEOUT)
+    device = next(model.parameters()).device
+    loader = train_loader(clips, sampler, options.workers, device, CLIP_TIMEOUT)
     with loader.guard():
         for batch in islice(loader, max(options.num_videos // size, 1)):
             if batch.missing:
                 raise InputError(batch.missing[0].reason)
-            yield batch.pixels
+            yield batch.to(device)[0]

@@ -17,7 +17,7 @@ from tests import media
 from tests.video import grid
 
 Plain = tuple[Path, np.ndarray]
-NOT_FROM_BYTES = ("mkv", "webm", "edit list", "fragments", "mov", "Motion", "ProRes", "not shown")
+NOT_FROM_BYTES = ("mkv", "edit list", "VP8", "VP9", "AV1", "Motion", "ProRes")
 
 
 def plain_decoding(path: Path) -> np.ndarray:

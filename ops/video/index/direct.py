@@ -14,6 +14,7 @@ import numpy as np
 from ops.video.container import prepare
 from ops.video.frame_index import Places, Run
 
+CODECS = ("h264", "hevc")  # whose decoders need nothing more from a container than what is kept here
 Take = Callable[[Any], Any]  # makes an array of a decoded frame
 
 
@@ -78,6 +79,8 @@ class PacketsSeen:
         """All of them; None where bytes are elsewhere, or pictures are not shown."""
         context = self._stream.codec_context
         if self._file is None or places is None or len(self._places) != len(places) or not context.extradata:
+            return None
+        if context.codec.canonical_name not in CODECS:
             return None
         colours = context.color_range, context.colorspace, context.color_primaries, context.color_trc
         coding = Coding(context.codec.name, bytes(context.extradata), Colours(*map(int, colours)))
