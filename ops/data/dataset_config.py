@@ -10,7 +10,7 @@ that name. Built-in data lie under ``data/<name>``:
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ else:
     import tomli as tomllib
 
 MAX_CLASSES = 10**6
+LINES_AT_ONCE = 2**22  # bytes of a list that are read at once
 
 
 @dataclass(frozen=True)
@@ -241,16 +242,24 @@ def read_lines(path: Path, what: str) -> list[str]:
     Raises:
         InputError: it cannot be read, or is not UTF-8.
     """
+    return list(each_line(path, what))
+
+
+def each_line(path: Path, what: str) -> Iterator[str]:
+    """The same, of files with millions of lines, which are never all in memory."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            before, encoding = 0, "utf-8-sig"  # lines that have been read
+            while content := file.read(LINES_AT_ONCE) + file.readline():
+                try:
+                    yield from content.decode(encoding).splitlines()
+                except UnicodeDecodeError as error:
+                    line = before + content.count(b"\n", 0, error.start) + 1
+                    got = f"the byte 0x{content[error.start]:02x}"
+                    raise InputError(f"{path}, line {line}: expected {what} in UTF-8, got {got}") from None
+                before, encoding = before + content.count(b"\n"), "utf-8"
     except (OSError, ValueError) as error:  # the second for a name with a null byte
         raise InputError(f"{path}: expected {what}, got {getattr(error, 'strerror', None) or error}") from None
-    try:
-        return content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        got = f"the byte 0x{content[error.start]:02x}"
-        raise InputError(f"{path}, line {line}: expected {what} in UTF-8, got {got}") from None
 
 
 def read_class_names(source: Path | Sequence[str]) -> tuple[str, ...]:

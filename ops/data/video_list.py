@@ -8,7 +8,7 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from ops.data.dataset_config import DatasetSpec, read_lines
+from ops.data.dataset_config import DatasetSpec, each_line
 from ops.runtime import InputError
 from ops.video import MAX_FRAMES
 
@@ -37,8 +37,9 @@ class VideoList(Sequence[VideoRecord]):
             begin = len(paths)
             paths += path.encode()
             rows.extend((begin, len(paths), -1 if num_frames is None else num_frames, label))
-        self._paths = bytes(paths)  # one after another
-        self._rows = np.array(rows).reshape(-1, 4)  # begin and end of the path, number of frames or -1, label
+        # Neither is copied: a list may have millions of lines.
+        self._paths = paths  # one after another
+        self._rows = np.frombuffer(rows, np.int64).reshape(-1, 4)  # begin and end of path, frames or -1, label
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -68,7 +69,7 @@ def parse_list(path: Path, spec: DatasetSpec) -> Iterator[tuple[int, str, VideoR
     """
     parse = _parse_frames_line if spec.storage == "frames" else _parse_videos_line
     empty = True
-    for number, text in enumerate(read_lines(path, "a list of videos"), 1):
+    for number, text in enumerate(each_line(path, "a list of videos"), 1):
         line = text.strip()
         if not line:
             continue

@@ -44,7 +44,7 @@ def open_predictor(config: PredictConfig | ExplainConfig, **more: Any) -> Predic
         InputError: the checkpoint cannot be read, or does not say what is needed.
     """
     device = distributed.pick_device(config.gpus)
-    use_fast_products(device, config.exact)
+    use_fast_products(device, exact=config.exact if isinstance(config, PredictConfig) else True)
     predictor = Predictor(
         config.checkpoint,
         device=device,
