@@ -115,7 +115,7 @@ class GPUSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceSettings(GPUSettings):
+class ProcessSettings(GPUSettings):
     """Processes, GPUs, and how the network is computed on them."""
 
     group: ClassVar[str] = "computing"
@@ -132,6 +132,14 @@ class DeviceSettings(GPUSettings):
         "--exact", default=False,
         help="compute 32-bit products in full precision on a GPU too, not in TF32, which has 10 bits and is faster",
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceSettings(ProcessSettings):
+    """The same where the network may be compiled."""
+
+    group: ClassVar[str] = ProcessSettings.group
+
     compile: bool = setting(
         "--compile", default=False, help="compile the network with torch.compile: slower to start, then faster"
     )
