@@ -13,14 +13,17 @@ import yaml
 
 from ops.checkpoints.description import describe
 from ops.checkpoints.file import load_state_dict, read_checkpoint
+from ops.evaluation.testing import score_views
 from ops.export.exporting import export
 from ops.inference.predictor import Predictor
 from ops.inference.pretrained import from_pretrained
 from ops.inference.sources import find_sources
 from ops.models.build import build_model
 from ops.models.names import NETWORKS
+from ops.runtime.distributed import pick_device
 from ops.runtime.errors import InputError
-from ops.settings.command_lines import export_parser, parse
+from ops.settings.command_lines import export_parser, parse, parse_test
+from ops.settings.testing import TestScript
 from ops.settings.trained.exporting import ExportConfig
 from tests.clip_files import write_broken
 from tests.commands import REPOSITORY, run_script, succeeded
@@ -98,6 +101,24 @@ class TestFolder:
         assert first["metrics"][0]["value"] == round(accuracy["top1"], 2)
         assert accuracy["measured"] in first["metrics"][0]["name"] and accuracy["measured"] in text
         assert [metric["value"] for metric in second["metrics"]] == [12.5] and "| 12.50 % |  | of my own |" in text
+
+    def test_the_test_scripts_take_it(self, trained: Path, folder: Path, tmp_path: Path) -> None:
+        """As a folder and as a file, in an ensemble: the scores of the checkpoint, to the last bit."""
+        assert run(trained, tmp_path / "out", "--num_videos", "1") == 0
+        scores = []
+        for name, weights in (("a", (trained, trained)), ("b", (tmp_path / "out", tmp_path / "out/model.safetensors"))):
+            words = (
+                "motion",
+                "--weights",
+                ",".join(map(str, weights)),
+                "--output_dir",
+                str(tmp_path / name),
+                "-j",
+                "0",
+            )
+            score_views(parse_test(TestScript("test.py", 1, 1, ""), [*words]), pick_device(None))
+            scores.append((tmp_path / name / "0_crop0.pkl").read_bytes())
+        assert scores[0] == scores[1]
 
     def test_smaller_with_half_precision(self, trained: Path, folder: Path, tmp_path: Path, capsys) -> None:
         assert run(trained, tmp_path / "half", "--fp16") == 0
