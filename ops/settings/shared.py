@@ -104,13 +104,17 @@ class FrameSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class GPUSettings(Settings):
-    """On which GPU."""
+    """On which GPU, and how exactly."""
 
     group: ClassVar[str] = "computing"
 
     gpus: tuple[int, ...] | None = setting(
         "--gpus", default=None, unset="0 1 2 ...", limit=at_least(0), metavar="ID",
         help="GPU number of each process on this machine, in order",
+    )  # fmt: skip
+    exact: bool = setting(
+        "--exact", default=False,
+        help="compute 32-bit products in full precision on a GPU too, not in TF32, which has 10 bits and is faster",
     )  # fmt: skip
 
 
@@ -127,10 +131,6 @@ class ProcessSettings(GPUSettings):
     amp: str | None = setting(
         "--amp", default=None, unset="off, 32-bit numbers", choices=AMP_TYPES,
         help="automatic mixed precision: compute with 16-bit numbers of this type where it is safe",
-    )  # fmt: skip
-    exact: bool = setting(
-        "--exact", default=False,
-        help="compute 32-bit products in full precision on a GPU too, not in TF32, which has 10 bits and is faster",
     )  # fmt: skip
 
 
