@@ -84,8 +84,28 @@ def describe(content: Mapping[str, Any], path: Path) -> Description:
     Raises:
         InputError: it holds no weights, those of a network that is not here, or settings of a wrong kind.
     """
-    said = weights_of(model_weights(content, str(path)))
-    values = dict(vars(said))
+    return _complete(vars(weights_of(model_weights(content, str(path)))), content, path)
+
+
+def describe_without_weights(content: Mapping[str, Any], path: Path) -> Description:
+    """``describe`` of a file that says in ``about`` what weights say elsewhere, as an ONNX file of export.py does.
+
+    Raises:
+        InputError: it does not.
+    """
+    about = content.get("about")
+    kinds = {"network": str, "arch": str, "num_classes": int, "motion": list}
+    for key, kind in kinds.items():
+        value = about.get(key) if isinstance(about, Mapping) else None
+        if type(value) is not kind:
+            raise InputError(f"{path}: expected about.{key} as export.py writes it, got {ascii(value)[:100]}")
+    assert isinstance(about, Mapping)
+    return _complete({**{key: about[key] for key in kinds}, "motion": tuple(about["motion"])}, content, path)
+
+
+def _complete(known: Mapping[str, Any], content: Mapping[str, Any], path: Path) -> Description:
+    """What weights are known to say, and what stands beside them."""
+    values = dict(known)
     saved = {key: value for key in _SAVED if (value := _saved(content, key, path)) is not None}
     named = {} if "num_segments" in saved else _of_name(path.name)
     config = content.get("config")

@@ -2,7 +2,7 @@
 
 A checkpoint of this project is ``{'state_dict', 'arch', 'epoch', 'best_prec1', 'config', ...}``. A published one is
 converted, exactly, when it is read (published/). Other code saves its weights under other keys, with prefixes of its
-own: those that are common are taken too.
+own: those that are common are taken too. Safetensors and folders of them are read like files of torch.save.
 """
 
 import hashlib
@@ -20,9 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from ops.checkpoints.admitted import ADMITTED, plain
+from ops.checkpoints.pretrained_folder import find_weights, read_config
 from ops.checkpoints.published.recognition import convert_reference, is_reference
+from ops.checkpoints.safetensors_file import dump_safetensors, is_safetensors, parse_safetensors
 from ops.checkpoints.weights_of import weights_of
-from ops.runtime import InputError, move_into_place, temporary_path
+from ops.runtime import InputError, move_into_place, temporary_path, write_atomically
 
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model")
 # What DataParallel puts before all names, and torch.compile before those of what it compiled.
@@ -30,26 +32,33 @@ _WRAPPER = re.compile(r"^(?:module\.|_orig_mod\.)+|(?<=\.)_orig_mod\.")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The contents of a checkpoint file, on the CPU; nothing in it is executed (``weights_only``)."""
-    path = _require_file(path)
-    return _parse(path, path)
+    """The contents of a checkpoint, on the CPU; nothing in it is executed (``weights_only``).
+
+    Args:
+        path: a file, a folder with ``model.safetensors``, or the name of a model on the Hugging Face hub.
+    """
+    weights = find_weights(path)
+    with _opened(weights) as file:
+        beginning = file.read(64)
+    return read_hashed_checkpoint(path)[0] if is_safetensors(beginning) else _parse(weights, Path(path))
 
 
 def read_hashed_checkpoint(path: str | Path) -> tuple[dict[str, Any], str]:
-    """The contents of a checkpoint file and its SHA-256 (first 16 digits), of one reading of the file."""
-    path = _require_file(path)
+    """``read_checkpoint``, and the SHA-256 (first 16 digits) of the file of weights, of one reading of it."""
+    weights = find_weights(path)
+    with _opened(weights) as file:
+        data = file.read()
+    content = parse_safetensors(data, weights) if is_safetensors(data) else _parse(io.BytesIO(data), Path(path))
+    if weights != Path(path):  # a folder was named, and its files belong together
+        content |= read_config(weights.parent)
+    return content, hashlib.sha256(data).hexdigest()[:16]
+
+
+def _opened(weights: Path) -> BinaryIO:
     try:
-        data = path.read_bytes()
+        return weights.open("rb")
     except OSError as error:
-        raise InputError(f"{path}: expected a checkpoint file, got {error.strerror or error}") from None
-    return _parse(io.BytesIO(data), path), hashlib.sha256(data).hexdigest()[:16]
-
-
-def _require_file(path: str | Path) -> Path:
-    if not os.path.isfile(path):
-        got = "a folder" if os.path.isdir(path) else "nothing there"
-        raise InputError(f"{path}: expected a checkpoint file, got {got}")
-    return Path(path)
+        raise InputError(f"{weights}: expected a checkpoint file, got {error.strerror or error}") from None
 
 
 def _parse(file: Path | BinaryIO, path: Path) -> dict[str, Any]:
@@ -89,7 +98,13 @@ def _check_sums(file: Path | BinaryIO) -> None:
 
 
 def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
-    """Write a checkpoint so that ``path`` holds either the old file or the whole new one, even after a crash."""
+    """Write a checkpoint so that ``path`` holds either the old file or the whole new one, even after a crash.
+
+    With the ending ``.safetensors`` it has that form.
+    """
+    if path.suffix == ".safetensors":
+        write_atomically(path, dump_safetensors(content))
+        return
     temporary = temporary_path(path)
     try:
         # Left by a crash, it may be another name of a whole checkpoint: removed, never written into.

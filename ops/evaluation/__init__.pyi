@@ -3,6 +3,10 @@ from .checkpoint_options import WITH_STEM as WITH_STEM
 from .checkpoint_options import Resolved as Resolved
 from .checkpoint_options import about_data as about_data
 from .checkpoint_options import resolve as resolve
+from .list_pass import crop_size as crop_size
+from .list_pass import pass_over as pass_over
+from .list_pass import sampling_words as sampling_words
+from .list_pass import views_of as views_of
 from .measurement import Checkpoint as Checkpoint
 from .measurement import Measurement as Measurement
 from .measurement import accuracies as accuracies
@@ -15,6 +19,16 @@ from .results import report as report
 from .results import write_results as write_results
 from .results_of_splits import mean_results as mean_results
 from .score_averaging import softmax as softmax
+from .score_files.claim import claim as claim
+from .score_files.score_journal import Kept as Kept
+from .score_files.score_journal import ScoreJournal as ScoreJournal
+from .score_files.score_output import pictures_of as pictures_of
+from .tested_data import open_list as open_list
 from .tested_data import saved_data as saved_data
+from .tested_data import source_of as source_of
+from .tested_networks import Opened as Opened
+from .tested_networks import announce as announce
+from .tested_networks import build_network as build_network
 from .tested_networks import open_network as open_network
+from .tested_networks import read_weights as read_weights
 from .testing_command import run_test_script as run_test_script

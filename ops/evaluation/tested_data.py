@@ -3,24 +3,48 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ops.checkpoints import Description
-from ops.data import DatasetSpec
+from ops.data import BadVideos, DatasetSpec, VideoRecord, VideoSource, check_first_video, read_list, test_scale
 from ops.runtime import InputError, get_logger
-from ops.settings import TestConfig
+from ops.settings import FeatureConfig, TestConfig
+from ops.video import choose_decoder
 
+Config = TypeVar("Config", TestConfig, FeatureConfig)
 _LISTS = ("train_list", "val_list")
 
 
-def with_data(config: TestConfig, contents: Sequence[Mapping[str, Any]], found: Sequence[Description]) -> TestConfig:
+def open_list(
+    config: Config, contents: Sequence[Mapping[str, Any]], found: Sequence[Description]
+) -> tuple[Config, Sequence[VideoRecord], BadVideos]:
+    """The settings with their data set, the records of its list, and what keeps count of those that are broken.
+
+    Raises:
+        InputError: the data set is not known, or its list or first video cannot be read.
+    """
+    config = with_data(config, contents, found)
+    records = read_list(config.data.val_list, config.data)[: config.max_num]
+    skip = config.on_bad_video == "skip"
+    check_first_video(records, config.data, skip)
+    return config, records, BadVideos(config.data.val_list, len(records), skip, config.max_bad)
+
+
+def source_of(config: TestConfig | FeatureConfig, records: Sequence[VideoRecord]) -> VideoSource:
+    """The videos of a list, once it is known how large the network sees them."""
+    least = test_scale(config.input_size) if config.reduced_jpeg else None
+    decoder = choose_decoder(config.decoder)
+    return VideoSource.of_list(config.data, config.data.val_list, records, decoder, config.pixels, least)
+
+
+def with_data(config: Config, contents: Sequence[Mapping[str, Any]], found: Sequence[Description]) -> Config:
     """The settings with the data set that is tested on.
 
     Where the command line names none, it is that of training, as main.py saved it: its lists, its folder, its classes.
     Of a data set that is named but not described, the checkpoint says the number of classes.
 
     Args:
-        config: settings of the test script.
+        config: settings of the script.
         contents: of the checkpoints of --weights.
         found: what they say of themselves.
 
@@ -42,17 +66,14 @@ def with_data(config: TestConfig, contents: Sequence[Mapping[str, Any]], found: 
     return replace(config, dataset=options.resolve_with(known))
 
 
-def _source(config: TestConfig, found: Sequence[Description]) -> int:
+def _source(config: TestConfig | FeatureConfig, found: Sequence[Description]) -> int:
     """Which checkpoint is the first that says the name of its data set."""
     names = [each.dataset for each in found if each.dataset is not None]
     if not names:
-        raise InputError(
-            f"expected the name of a data set in front of --weights, as {config.weights[0]} does not say which it is of"
-        )
+        raise InputError(f"expected {config.wanted_name}, as {config.weights[0]} does not say which data set it is of")
     if len(set(names)) > 1:
         raise InputError(
-            f"expected the name of a data set in front of --weights, as these say different ones: "
-            f"{' and '.join(sorted(set(names)))}"
+            f"expected {config.wanted_name}, as these say different ones: {' and '.join(sorted(set(names)))}"
         )
     return next(number for number, each in enumerate(found) if each.dataset is not None)
 

@@ -67,7 +67,7 @@ def load_networks(
 
 @dataclass(frozen=True)
 class Opened:
-    """A network that is filled and fused for inference, and what its checkpoint said."""
+    """A network that is filled, in evaluation mode, and what its checkpoint said."""
 
     network: Recognizer
     settings: Resolved
@@ -75,9 +75,11 @@ class Opened:
     checkpoint: Checkpoint
 
 
-def open_network(path: Path, given: Mapping[str, Any], device: torch.device, compiled: bool = False) -> Opened:
+def open_network(
+    path: Path, given: Mapping[str, Any], device: torch.device, compiled: bool = False, fused: bool = True
+) -> Opened:
     """``build_network`` of a file, with the classes of its head."""
-    return build_network(read_weights(path), given, device, compiled=compiled)
+    return build_network(read_weights(path), given, device, compiled=compiled, fused=fused)
 
 
 def build_network(
@@ -86,6 +88,7 @@ def build_network(
     device: torch.device,
     num_classes: int | None = None,
     compiled: bool = False,
+    fused: bool = True,
 ) -> Opened:
     """The network of a checkpoint, ready to score clips.
 
@@ -93,6 +96,7 @@ def build_network(
         given: settings that come before what the checkpoint says, by name.
         num_classes: of the data; None for those of its head.
         compiled: whether torch.compile compiles it.
+        fused: whether BatchNorms are folded into convolutions: faster, but convolutions then give what BatchNorms gave.
 
     Raises:
         InputError: it does not fit, or nobody says what is needed.
@@ -112,7 +116,7 @@ def build_network(
         motion_weight=settings.motion_weight,
     )
     load_weights(network, content, str(path))
-    network = fuse_for_inference(network).to(device)
+    network = (fuse_for_inference(network) if fused else network.eval()).to(device)
     if compiled:
         network.compile()
     epoch = content.get("epoch")

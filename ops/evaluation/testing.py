@@ -10,34 +10,18 @@ from contextlib import closing
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from ops.data import (
-    BadVideos,
-    BrokenVideo,
-    FrameSampler,
-    ListBatchSampler,
-    TestTransform,
-    TestVideo,
-    TestVideos,
-    VideoSource,
-    check_first_video,
-    read_list,
-    test_loader,
-    test_scale,
-    workers_warning,
-)
+from ops.data import BadVideos, TestVideo, VideoSource, test_scale
+from ops.evaluation.list_pass import crop_size, pass_over, sampling_words, views_of
 from ops.evaluation.measurement import Measurement, motion_name
 from ops.evaluation.metrics import RunningMean
 from ops.evaluation.score_averaging import RULES
-from ops.evaluation.score_files.score_journal import ScoreJournal
 from ops.evaluation.score_files.score_output import ScoreOutput
-from ops.evaluation.tested_data import with_data
+from ops.evaluation.tested_data import open_list, source_of
 from ops.evaluation.tested_networks import Tested, load_networks, read_weights
 from ops.models import Recognizer
-from ops.runtime import InputError, autocast, distributed, get_logger, show_bars, use_fast_products
+from ops.runtime import autocast, distributed, get_logger, use_fast_products
 from ops.settings import TestConfig
-from ops.video import choose_decoder
 
 
 def score_views(config: TestConfig, device: torch.device) -> None:
@@ -49,21 +33,12 @@ def score_views(config: TestConfig, device: torch.device) -> None:
     log = get_logger()
     use_fast_products(device, config.exact)
     weights = [read_weights(path, config.weights_kind) for path in config.weights]
-    config = with_data(config, [each.content for each in weights], [each.found for each in weights])
-    records = read_list(config.data.val_list, config.data)[: config.max_num]
-    skip = config.on_bad_video == "skip"
-    check_first_video(records, config.data, skip)
-    bad = BadVideos(config.data.val_list, len(records), skip, config.max_bad)
-    decoder = choose_decoder(config.decoder)
+    config, records, bad = open_list(config, [each.content for each in weights], [each.found for each in weights])
     config, tested = load_networks(config, weights, device)
-    least = test_scale(config.input_size) if config.reduced_jpeg else None
-    source = VideoSource.of_list(config.data, config.data.val_list, records, decoder, config.pixels, least)
+    source = source_of(config, records)
     del weights  # the networks have them
     models = [each.network for each in tested]
     measurement = _measurement(config, len(records), tested)
-    crowding = workers_warning(config.workers)
-    if crowding is not None:
-        log.warning(crowding)
     log.info("testing: %s", measurement.line())
     with closing(ScoreOutput(config, measurement, source)) as output:
         if output.is_complete:
@@ -81,23 +56,22 @@ def _fill(
     device: torch.device,
 ) -> None:
     """Score what is not scored yet, and write the score files."""
-    done = set(output.journal.read())
-    if done:
-        get_logger().info("resuming: %d of %d videos are already scored", len(done), len(source.records))
-    output.journal.open(distributed.rank())
-    try:
-        _score_videos(config, source, models, output.journal, done, bad, device)
-    finally:
-        output.journal.close()
-    distributed.barrier()
-    bad.gather()
+    top1 = RunningMean()
+
+    def note(video: TestVideo, scores: np.ndarray) -> str:
+        top1.add(100 * float(RULES[config.average](scores).sum(axis=0).argmax() == video.label))
+        return f"top-1 {top1.mean:.2f} %"
+
+    def compute(videos: Sequence[TestVideo]) -> np.ndarray:
+        return _score_batch(config, videos, models, device)
+
+    pass_over(config, source, models, output.journal, bad, device, compute, note)
     if distributed.is_main():
         output.write(bad.reasons)
     distributed.barrier()
 
 
 def _measurement(config: TestConfig, num_videos: int, tested: Sequence[Tested]) -> Measurement:
-    sampling = "random" if config.clip_sampling == "random" else "even"
     return Measurement(
         dataset=config.data.name,
         video_list=config.data.val_list.name,
@@ -109,71 +83,21 @@ def _measurement(config: TestConfig, num_videos: int, tested: Sequence[Tested]) 
         motion_windows=tuple(each.network.design.motion_window for each in tested),
         crops=config.num_crops,
         clips=config.num_clips,
-        sampling=f"dense {sampling}" if config.dense_sample else sampling,
+        sampling=sampling_words(config),
         scale=test_scale(config.input_size),
-        size=_crop_size(config),
+        size=crop_size(config),
         checkpoints=tuple(each.checkpoint for each in tested),
         coefficients=tuple(m.coefficient for m in config.models),
         softmax=config.softmax,
         average=config.average,
         amp=config.amp,
         pixels=config.pixels,
-        seed=config.seed if sampling == "random" else None,
+        seed=config.seed if config.clip_sampling == "random" else None,
         remarks=(
             *(f"{each.checkpoint.file}: {remark}" for each in tested for remark in each.remarks),
             *(("JPEG at reduced size",) if config.reduced_jpeg else ()),
         ),
     )
-
-
-def _score_videos(
-    config: TestConfig,
-    source: VideoSource,
-    models: Sequence[Recognizer],
-    journal: ScoreJournal,
-    done: set[int],
-    bad: BadVideos,
-    device: torch.device,
-) -> None:
-    """Score this process's share of the videos that are not done yet."""
-    random = config.clip_sampling == "random"
-    dataset = TestVideos(
-        source,
-        [
-            (
-                model.design.num_segments,
-                FrameSampler(model.design.frames_per_segment, config.dense_sample, random, config.seed),
-            )
-            for model in models
-        ],
-        TestTransform(test_scale(config.input_size), _crop_size(config), config.num_crops),
-        config.clips,
-        config.num_clips,
-    )
-    views = len(config.clips) * config.num_crops
-    videos_a_batch = max(1, config.batch_size // views)
-    sampler = ListBatchSampler(len(dataset), videos_a_batch, distributed.rank(), distributed.world_size(), done)
-    top1 = RunningMean()
-    loader = test_loader(dataset, sampler, config.workers, device, config.clip_timeout)
-    count = sampler.count_videos()
-    with tqdm(total=count, unit="video", disable=not show_bars(), dynamic_ncols=True) as bar, loader.guard():
-        for batch in loader:
-            bad.add(sample for sample in batch if isinstance(sample, BrokenVideo))
-            bar.update(len(batch))
-            videos = [sample for sample in batch if isinstance(sample, TestVideo)]
-            if not videos:
-                continue
-            scores = _score_batch(config, videos, models, device)  # (N, V, K)
-            for video, video_scores in zip(videos, scores, strict=True):
-                if not np.isfinite(video_scores).all():
-                    raise InputError(f"{source.records[video.video].path}: expected finite scores, got NaN or infinity")
-                journal.append(video.video, video_scores)
-                top1.add(100 * float(RULES[config.average](video_scores).sum(axis=0).argmax() == video.label))
-            bar.set_postfix_str(f"top-1 {top1.mean:.2f} %", refresh=False)
-
-
-def _crop_size(config: TestConfig) -> int:
-    return test_scale(config.input_size) if config.full_res else config.input_size
 
 
 @torch.inference_mode()
@@ -184,12 +108,7 @@ def _score_batch(
     videos = [video.on(device) for video in videos]
     weighted = []
     for number, (network, settings) in enumerate(zip(models, config.models, strict=True)):
-        views = [
-            video.view(number, clip, crop)
-            for video in videos
-            for clip in range(len(config.clips))
-            for crop in range(config.num_crops)
-        ]
+        views = views_of(config, videos, number)
         parts = [
             _logits(network, torch.stack(views[start : start + config.batch_size]), config.amp, device)
             for start in range(0, len(views), config.batch_size)

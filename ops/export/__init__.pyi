@@ -1,1 +1,2 @@
 from .conversion import convert as convert
+from .exporting import export as export

@@ -5,10 +5,12 @@ from .explanation.explainer import Explainer as Explainer
 from .explanation.explanation import Explanation as Explanation
 from .explanation.explanation import Gates as Gates
 from .explanation.explanation import Offsets as Offsets
+from .features.extraction import extract_features as extract_features
 from .over_time.timeline import Timeline as Timeline
 from .pictures import timed_pictures as timed_pictures
 from .predicting import Prediction as Prediction
 from .predicting import open_predictor as open_predictor
 from .predictor import Predictor as Predictor
+from .pretrained import from_pretrained as from_pretrained
 from .sources import Source as Source
 from .sources import find_sources as find_sources

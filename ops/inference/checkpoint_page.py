@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ops.checkpoints import describe, read_hashed_checkpoint
+from ops.checkpoints import describe, find_weights, read_hashed_checkpoint
 from ops.evaluation import accuracies
 from ops.runtime import plural
 
@@ -27,7 +27,7 @@ class CheckpointPage:
     """Everything a checkpoint says besides its weights.
 
     Args:
-        path: a checkpoint of this project, old or new, or a published one.
+        path: a checkpoint of this project, old or new, or a published one; a file or a folder.
 
     Raises:
         InputError: it is none.
@@ -56,7 +56,7 @@ class CheckpointPage:
         return json.dumps(values, indent=2, default=str)
 
     def __str__(self) -> str:
-        lines = [f"{self.path} ({os.path.getsize(self.path) / 1e6:.1f} MB, SHA-256 {self.sha256})"]
+        lines = [f"{self.path} ({os.path.getsize(find_weights(self.path)) / 1e6:.1f} MB, SHA-256 {self.sha256})"]
         lines += [f"{name:<{COLUMN}} {text}" for name, text in self._rows() if text]
         lines += [f"  {name} {_words(value)}" for name, value in _flat(self.recipe)]
         if self.missing:

@@ -27,8 +27,10 @@ from ops.data import (
 )
 from ops.evaluation import open_network, softmax
 from ops.inference.answers import Answer
+from ops.inference.onnx_network import OnnxNetwork
 from ops.inference.sources import NamedVideos, Source, find_source, record_of
-from ops.runtime import Failure, InputError, autocast
+from ops.models import Recognizer
+from ops.runtime import Failure, InputError, autocast, require
 from ops.video import choose_decoder
 
 
@@ -36,7 +38,8 @@ class Predictor:
     """A trained network that is asked about videos.
 
     Args:
-        checkpoint: a file of this project or a published one.
+        checkpoint: a file of this project or a published one; a folder or an ONNX file that export.py wrote; a model
+            on the Hugging Face hub, ``owner/name``.
         device: where the network runs; None for a GPU if there is one.
         class_names: K names; none for those that the checkpoint has, else numbers.
         decoder: library that decodes video files.
@@ -64,9 +67,15 @@ class Predictor:
         **settings: Any,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        opened = open_network(Path(checkpoint), settings, self.device, compiled=compiled)
-        self.network, self.found, self.settings = opened.network, opened.found, opened.settings
-        self.num_classes = self.network.head.out_features
+        self.network: Recognizer | OnnxNetwork
+        if Path(checkpoint).suffix == ".onnx":
+            require(amp is None and not compiled, f"neither --amp nor --compile with {checkpoint}", "one of them")
+            self.network = OnnxNetwork(Path(checkpoint), self.device)
+            self.found, self.settings = self.network.found, self.network.settings(settings, Path(checkpoint))
+        else:
+            opened = open_network(Path(checkpoint), settings, self.device, compiled=compiled)
+            self.network, self.found, self.settings = opened.network, opened.found, opened.settings
+        self.num_classes = self.network.num_classes
         self.has_names = bool(class_names or self.found.class_names)
         self.class_names = tuple(class_names) or self.found.class_names or tuple(map(str, range(self.num_classes)))
         if len(self.class_names) != self.num_classes:
@@ -99,11 +108,7 @@ class Predictor:
             workers: processes that decode.
             clip_timeout: seconds that one video may take in a worker; 0 for ever.
         """
-        spec = DatasetSpec("videos", "frames", self.num_classes, Path(), Path(), Path())
-        videos = NamedVideos(spec, [record_of(source) for source in sources], self.decoder, sources=tuple(sources))
-        clips = tuple(range(self.num_clips))
-        network = (self.network.num_segments, self.sampler)
-        dataset = TestVideos(videos, (network,), self.transform, clips, self.num_clips)
+        dataset = self._dataset(sources)
         size = max(1, batch_size // (self.num_clips * self.transform.num_crops))
         left = [list(range(start, min(start + size, len(sources)))) for start in range(0, len(sources), size)]
         while left:
@@ -124,6 +129,23 @@ class Predictor:
                     raise
                 yield from ((sources[i], Failure(sources[i].name, str(error))) for i in lost)
                 left = [rest for indices in left if (rest := [i for i in indices if i not in lost])]
+
+    def clip(self, source: Source) -> Tensor:
+        """Pixels (T, F, 3, s, s) uint8 of a video's first view.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        sample = self._dataset([source])[0]
+        if isinstance(sample, BrokenVideo):
+            raise InputError(sample.reason)
+        return sample.view(0, 0, 0)
+
+    def _dataset(self, sources: Sequence[Source]) -> TestVideos:
+        spec = DatasetSpec("videos", "frames", self.num_classes, Path(), Path(), Path())
+        videos = NamedVideos(spec, [record_of(source) for source in sources], self.decoder, sources=tuple(sources))
+        network = (self.network.num_segments, self.sampler)
+        return TestVideos(videos, (network,), self.transform, tuple(range(self.num_clips)), self.num_clips)
 
     def _answers(
         self, batch: Sequence[TestVideo | BrokenVideo], sources: Sequence[Source], batch_size: int

@@ -68,7 +68,7 @@ class STPME(nn.Module):
         short = F.relu(self.short_bn(self.short_conv(_max_pool(steps))))  # (B, 64, H/4, W/4)
 
         late, early = frames[:, 4] - frames[:, 2], frames[:, 2] - frames[:, 0]
-        late, early = self.embed(torch.cat((late, early))).chunk(2)  # (B, 16, H/2, W/2) each
+        late, early = self.embed(torch.cat((late, early))).unflatten(0, (2, -1))  # (B, 16, H/2, W/2) each
         middle = _max_pool(torch.cat((late, early), dim=1))  # (B, 32, H/4, W/4)
         middle = F.relu(self.middle_bn(self.middle_conv(middle)))  # (B, 64, H/4, W/4)
 
@@ -156,7 +156,7 @@ class DSME(nn.Module):
         """
         if not self.training:
             mean = mean_of_conv3d(clip, self.temporal.weight)  # (B, c)
-            return _frozen_batch_norm(mean, self.temporal_bn)[:, None]
+            return _frozen_batch_norm(mean, self.temporal_bn)[:, None].to(clip.dtype)
         response = self.temporal_bn(self.temporal(clip.transpose(1, 2)))  # (B, c, w, H, W)
         return response.mean(dim=(2, 3, 4))[:, None]
 

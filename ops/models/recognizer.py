@@ -63,6 +63,10 @@ class Recognizer(nn.Module):
     def frames_per_segment(self) -> int:
         return self.design.frames_per_segment
 
+    @property
+    def num_classes(self) -> int:
+        return self.head.out_features
+
     def forward(self, clips: Tensor) -> Tensor:
         self._check_shape(clips)
         segments = clips.flatten(0, 1)  # (N*T, F, 3, H, W)

@@ -109,7 +109,7 @@ class LTDM(nn.Module):
         if self.training:  # BatchNorms see one direction, then the other, as published
             both = self.response(ahead) + self.response(back)
         else:
-            one, other = self.response(torch.cat((ahead, back))).chunk(2)
+            one, other = self.response(torch.cat((ahead, back))).unflatten(0, (2, -1))
             both = one + other
         # x + x * (g(ahead) + g(back)) / 2, where g = response - 0.5
         return (both + 1) / 2

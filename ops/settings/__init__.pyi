@@ -1,12 +1,12 @@
 from .announcement import announce as announce
 from .command_lines import explain_parser as explain_parser
+from .command_lines import export_parser as export_parser
+from .command_lines import features_parser as features_parser
 from .command_lines import parse as parse
 from .command_lines import parse_results as parse_results
 from .command_lines import parse_test as parse_test
 from .command_lines import parse_train as parse_train
 from .command_lines import predict_parser as predict_parser
-from .explaining import ExplainConfig as ExplainConfig
-from .predicting import PredictConfig as PredictConfig
 from .results import ResultsConfig as ResultsConfig
 from .saved import config_changes as config_changes
 from .saved import config_dict as config_dict
@@ -16,4 +16,8 @@ from .sources import resolve_sources as resolve_sources
 from .testing import TestConfig as TestConfig
 from .testing import TestModel as TestModel
 from .testing import TestScript as TestScript
+from .trained.explaining import ExplainConfig as ExplainConfig
+from .trained.exporting import ExportConfig as ExportConfig
+from .trained.features import FeatureConfig as FeatureConfig
+from .trained.predicting import PredictConfig as PredictConfig
 from .training import TrainConfig as TrainConfig

@@ -2,10 +2,11 @@
 
 from ops.runtime import launcher, setup_logger
 from ops.settings.testing import TestConfig
+from ops.settings.trained.features import FeatureConfig
 from ops.settings.training import TrainConfig
 
 
-def announce(config: TrainConfig | TestConfig) -> None:
+def announce(config: TrainConfig | TestConfig | FeatureConfig) -> None:
     """Start the log, on the first process, with what the settings say and the files of options they come from."""
     log = setup_logger(launcher.rank() == 0)
     log.info(config.headline(launcher.world_size()))

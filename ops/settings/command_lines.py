@@ -6,10 +6,12 @@ from typing import Any
 
 from ops.runtime import SettingsParser, add_options, take
 from ops.settings import published_options as published
-from ops.settings.explaining import ExplainConfig
-from ops.settings.predicting import PredictConfig
 from ops.settings.results import ResultsConfig
 from ops.settings.testing import TestConfig, TestScript
+from ops.settings.trained.explaining import ExplainConfig
+from ops.settings.trained.exporting import ExportConfig
+from ops.settings.trained.features import FeatureConfig
+from ops.settings.trained.predicting import PredictConfig
 from ops.settings.training import TrainConfig
 
 _EPILOG = (
@@ -111,3 +113,15 @@ def predict_parser() -> SettingsParser:
 def explain_parser() -> SettingsParser:
     description = "Draw why a trained network gives its answer to a video."
     return settings_parser(ExplainConfig, "explain.py", description)
+
+
+def export_parser() -> SettingsParser:
+    description = "Write a trained network as ONNX, or as a folder in the form of Hugging Face, and compare the two."
+    return settings_parser(ExportConfig, "export.py", description)
+
+
+def features_parser() -> SettingsParser:
+    description = "Write features of the videos of a list: what a trained network's classification layer sees."
+    return settings_parser(
+        FeatureConfig, "extract_features.py", description, changes=FeatureConfig.changes(), launched=True
+    )

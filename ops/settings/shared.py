@@ -104,7 +104,7 @@ class FrameSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class GPUSettings(Settings):
-    """On which GPU."""
+    """On which GPU, and how exactly."""
 
     group: ClassVar[str] = "computing"
 
@@ -112,10 +112,14 @@ class GPUSettings(Settings):
         "--gpus", default=None, unset="0 1 2 ...", limit=at_least(0), metavar="ID",
         help="GPU number of each process on this machine, in order",
     )  # fmt: skip
+    exact: bool = setting(
+        "--exact", default=False,
+        help="compute 32-bit products in full precision on a GPU too, not in TF32, which has 10 bits and is faster",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceSettings(GPUSettings):
+class ProcessSettings(GPUSettings):
     """Processes, GPUs, and how the network is computed on them."""
 
     group: ClassVar[str] = "computing"
@@ -128,10 +132,14 @@ class DeviceSettings(GPUSettings):
         "--amp", default=None, unset="off, 32-bit numbers", choices=AMP_TYPES,
         help="automatic mixed precision: compute with 16-bit numbers of this type where it is safe",
     )  # fmt: skip
-    exact: bool = setting(
-        "--exact", default=False,
-        help="compute 32-bit products in full precision on a GPU too, not in TF32, which has 10 bits and is faster",
-    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceSettings(ProcessSettings):
+    """The same where the network may be compiled."""
+
+    group: ClassVar[str] = ProcessSettings.group
+
     compile: bool = setting(
         "--compile", default=False, help="compile the network with torch.compile: slower to start, then faster"
     )

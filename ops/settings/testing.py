@@ -267,6 +267,7 @@ class TestConfig(
     """Settings of the test scripts; the options of the last base come first in their --help."""
 
     group: ClassVar[str] = DeviceSettings.group
+    wanted_name: ClassVar[str] = "the name of a data set in front of --weights"
 
     batch_size: int = setting(
         "--batch_size", default=16, limit=at_least(1), metavar="N",
@@ -299,7 +300,7 @@ class TestConfig(
 
 def name_of_weights(path: Path) -> str:
     """What a folder of their scores is called: their file, and its folder where every run has a file of that name."""
-    name = re.sub(r"(\.(pth|pt|tar|ckpt|bin))+$", "", path.name)
+    name = re.sub(r"(\.(pth|pt|tar|ckpt|bin|safetensors))+$", "", path.name)
     is_usual = re.fullmatch(r"(ckpt\.)?best|last|\d+_epoch_ckpt|ckpt|checkpoint|model", name)
     folder = path.absolute().parent.name
     return f"{folder}_{name}" if is_usual and folder else name

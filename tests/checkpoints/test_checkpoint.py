@@ -96,7 +96,7 @@ class TestReadCheckpoint:
         assert self._fails(tmp_path / "none.pth").endswith("got nothing there")
 
     def test_a_folder(self, tmp_path):
-        assert self._fails(tmp_path).endswith("got a folder")
+        assert self._fails(tmp_path).endswith("or a folder with model.safetensors, got a folder without it")
 
     @pytest.mark.parametrize(
         "text", ["", "hello world\n", "epoch: 3\n", "best\n", "(a)\n", "run 1\n", "arch,lr\n", "\n", "<html></html>"]

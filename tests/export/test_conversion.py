@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ops.checkpoints.file import load_weights, read_checkpoint
@@ -75,6 +76,17 @@ class TestConvertCheckpoint:
             with torch.no_grad():
                 logits.append(model(clips))
         assert torch.equal(*logits)
+
+    def test_from_and_to_safetensors(self, tmp_path):
+        """The ending says the form; the weights are the same."""
+        state = fill(MSNOracle("resnet14", CLASSES, SEGMENTS)).state_dict()
+        torch.save(state, tmp_path / "in.pth")
+        save_file(state, tmp_path / "in.safetensors")
+        found = []
+        for name in ("in.pth", "in.safetensors"):
+            convert(tmp_path / name, tmp_path / f"{name}.safetensors")
+            found.append(load_file(tmp_path / f"{name}.safetensors"))
+        assert found[0].keys() == found[1].keys() and all(torch.equal(found[1][k], v) for k, v in found[0].items())
 
     def test_keeps_what_is_known_and_makes_nothing_up(self, converted):
         content = read_checkpoint(converted[0])

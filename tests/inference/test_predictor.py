@@ -17,8 +17,8 @@ from ops.runtime.distributed import pick_device
 from ops.runtime.errors import InputError
 from ops.runtime.worker_pool import Failure
 from ops.settings.command_lines import parse, parse_test, predict_parser
-from ops.settings.predicting import PredictConfig
 from ops.settings.testing import TestScript
+from ops.settings.trained.predicting import PredictConfig
 from ops.video.reader import open_video
 from ops.visual.overlay import write_overlay
 from ops.visual.timeline import draw_timeline

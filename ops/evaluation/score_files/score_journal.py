@@ -1,89 +1,138 @@
-"""Scores as they are made, on disk: what an interrupted test has done is not lost."""
+"""What a pass over a list makes of each video, on disk as it is made: what an interrupted run has done is not lost."""
 
 import io
 import json
+import math
+import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ops.runtime import InputError, write_atomically
 
 
-class ScoreJournal:
-    """Scores as they are made, on disk.
+class Kept(NamedTuple):
+    """What is kept of videos, what has become of these, what makes it, and the option that resumes that, in words."""
 
-    Each process appends to a file of its own; a record is the video's place in the list, its scores of every view
-    (views, classes) and a checksum. Files that another setting wrote are refused.
+    what: str = "scores"
+    done: str = "scored"
+    run: str = "test"
+    resume: str = "--resume_scores"
+
+
+SCORES = Kept()
+
+
+class Place(NamedTuple):
+    """Where a record's numbers are."""
+
+    path: Path
+    offset: int
+
+
+class ScoreJournal:
+    """Scores, or other numbers, as they are made, on disk.
+
+    Each process appends to a file of its own; a record is the video's place in the list, its numbers, like the scores
+    of every view (views, classes), and a checksum. Files that another setting wrote are refused.
 
     Args:
         folder: of the score files.
         name: of this journal, among others in the folder.
-        key: everything that the scores depend on, JSON-able.
-        shape: (views, classes) of a record.
+        key: everything that the numbers depend on, JSON-able.
+        shape: of a record, like (views, classes).
+        kept: what it is.
     """
 
-    def __init__(self, folder: Path, name: str, key: dict[str, Any], shape: tuple[int, int]) -> None:
+    def __init__(
+        self, folder: Path, name: str, key: dict[str, Any], shape: tuple[int, ...], kept: Kept = SCORES
+    ) -> None:
         self.folder = folder
         self.name = name
         self.header = (json.dumps({"key": key, "shape": list(shape)}, sort_keys=True) + "\n").encode()
         self.shape = shape
-        self._record = 8 + 4 * shape[0] * shape[1] + 4
+        self.kept = kept
+        self._record = 8 + 4 * math.prod(shape) + 4
         self._file: io.BufferedWriter | None = None
 
     def paths(self) -> list[Path]:
-        return sorted(self.folder.glob(f".{self.name}_rank*.scores"))
+        return sorted(self.folder.glob(f".{self.name}_rank*.{self.kept.what}"))
 
     def open(self, rank: int) -> None:
         """Start appending after the last complete record of an earlier run."""
-        path = self.folder / f".{self.name}_rank{rank}.scores"
-        whole = self.header + b"".join(record for _, record in self._records(path)) if path.is_file() else self.header
-        write_atomically(path, whole)
+        path = self.folder / f".{self.name}_rank{rank}.{self.kept.what}"
+        if path.is_file():
+            os.truncate(path, len(self.header) + self._record * sum(1 for _ in self._records(path)))
+        else:
+            write_atomically(path, self.header)
         self._file = path.open("ab")
 
-    def append(self, video: int, scores: np.ndarray) -> None:
-        """Add one video's scores (views, classes)."""
+    def append(self, video: int, numbers: np.ndarray) -> None:
+        """Add what was made of one video."""
         assert self._file is not None
-        body = np.int64(video).tobytes() + np.ascontiguousarray(scores, dtype=np.float32).tobytes()
+        body = np.int64(video).tobytes() + np.ascontiguousarray(numbers, dtype=np.float32).tobytes()
         try:
             self._file.write(body + np.uint32(zlib.crc32(body)).tobytes())
             self._file.flush()
         except OSError as error:
-            raise InputError(f"{self.folder}: expected to write scores, got {error.strerror}") from None
+            raise InputError(f"{self.folder}: expected to write {self.kept.what}, got {error.strerror}") from None
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def read(self) -> dict[int, np.ndarray]:
-        """Scores (views, classes) by place in the list, from every process's file."""
-        found = {}
-        for path in self.paths():
-            for video, record in self._records(path):
-                found[video] = np.frombuffer(record, np.float32, offset=8, count=self.shape[0] * self.shape[1])
-        return {video: scores.reshape(self.shape) for video, scores in found.items()}
+    def places(self) -> dict[int, Place]:
+        """Where the numbers of each video are, by its place in the list, in every process's file."""
+        return {video: place for path in self.paths() for video, place in self._records(path)}
 
-    def _records(self, path: Path) -> Iterator[tuple[int, bytes]]:
+    def take(self, places: Sequence[Place]) -> np.ndarray:
+        """The numbers (N, ...) float32 at some places."""
+        found = np.empty((len(places), *self.shape), np.float32)
+        by_file = sorted(range(len(places)), key=lambda number: places[number])
+        file: io.BufferedReader | None = None
+        for number in by_file:
+            path, offset = places[number]
+            if file is None or file.name != str(path):
+                if file is not None:
+                    file.close()
+                file = open(path, "rb")  # noqa: SIM115 (closed below)
+            file.seek(offset)
+            found[number] = np.frombuffer(file.read(found[number].nbytes), np.float32).reshape(self.shape)
+        if file is not None:
+            file.close()
+        return found
+
+    def read(self) -> dict[int, np.ndarray]:
+        """All numbers, by place in the list."""
+        places = self.places()
+        return dict(zip(places, self.take(list(places.values())), strict=True))
+
+    def _records(self, path: Path) -> Iterator[tuple[int, Place]]:
         """Whole records of a file; an incomplete last record is skipped."""
-        content = path.read_bytes()
-        if not content.startswith(self.header):
-            raise InputError(
-                f"{path}: expected partial scores of a test with these settings, got those of other settings; finish "
-                f"that test, or start over with --overwrite"
-            )
-        for start in range(len(self.header), len(content) - self._record + 1, self._record):
-            record = content[start : start + self._record]
-            if zlib.crc32(record[:-4]) != int.from_bytes(record[-4:], "little"):
-                return
-            yield int.from_bytes(record[:8], "little"), record
+        with path.open("rb") as file:
+            if file.read(len(self.header)) != self.header:
+                kept = self.kept
+                raise InputError(
+                    f"{path}: expected partial {kept.what} of a {kept.run} with these settings, got those of other "
+                    f"settings; finish that {kept.run}, or start over with --overwrite"
+                )
+            start = len(self.header)
+            while len(record := file.read(self._record)) == self._record:
+                if zlib.crc32(record[:-4]) != int.from_bytes(record[-4:], "little"):
+                    return
+                yield int.from_bytes(record[:8], "little"), Place(path, start + 8)
+                start += self._record
 
     def remove_others(self) -> None:
         """Remove what other settings have left."""
         for path in self.paths():
-            if not path.read_bytes().startswith(self.header):
+            with path.open("rb") as file:
+                ours = file.read(len(self.header)) == self.header
+            if not ours:
                 path.unlink()
 
     def remove(self) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from ops.data import VideoSource
 from ops.evaluation.measurement import Measurement, accuracies, has_top5
 from ops.evaluation.score_averaging import RULES, as_probabilities, top_accuracies
+from ops.evaluation.score_files.claim import claim
 from ops.evaluation.score_files.score_journal import ScoreJournal
 from ops.evaluation.score_files.score_pickle import measured_videos, read_view, view_path, write_view
 from ops.runtime import (
@@ -22,7 +23,6 @@ from ops.runtime import (
     check_writable,
     distributed,
     get_logger,
-    hold,
     plural,
     release,
     write_atomically,
@@ -47,7 +47,7 @@ class ScoreOutput:
         self.measurement = measurement
         self.names = [record.path for record in source.records]
         self.labels = [record.label for record in source.records]
-        self.data = _pictures_of(source)
+        self.data = pictures_of(source)
         key = {
             "measurement": measurement.to_dict(),
             "clips": list(config.clips),
@@ -61,40 +61,20 @@ class ScoreOutput:
         self.is_complete: bool = distributed.on_main(self._is_complete)
 
     def _claim(self) -> BinaryIO:
-        """Create the folder; refuse to replace scores of other settings. Returns the lock that keeps other runs out."""
         config = self.config
-        try:
-            config.output_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{config.output_dir}: expected a folder to write to, got {error.strerror}") from None
-        lock = hold(config.output_dir / f".{self.journal.name}.lock")
-        try:
-            self._check_what_is_there()
-            if config.csv_file is not None:
-                check_writable(config.csv_file)
-        except InputError:
-            release(lock)
-            raise
-        return lock
+        return claim(self.journal, config.overwrite, config.resume_scores, self._check_what_is_there)
 
     def _check_what_is_there(self) -> None:
-        config, journal = self.config, self.journal
-        if config.overwrite:
-            if not config.resume_scores:
-                journal.remove()
-            journal.remove_others()
-            return
-        if journal.paths() and not config.resume_scores:
-            raise InputError(
-                f"{journal.paths()[0]}: expected no interrupted test, got its partial scores; pass --resume_scores to "
-                f"resume it or --overwrite to start over"
-            )
-        for path in self._paths():
+        """Refuse to replace scores of other settings."""
+        config = self.config
+        for path in () if config.overwrite else self._paths():
             if path.exists() and measured_videos(path, self.measurement, self.data) is None:
                 raise InputError(
                     f"{path}: expected scores of these settings, got those of other settings; choose another "
                     f"--output_dir or pass --overwrite"
                 )
+        if config.csv_file is not None:
+            check_writable(config.csv_file)
 
     def close(self) -> None:
         """Let other runs in."""
@@ -158,7 +138,7 @@ class ScoreOutput:
         log.info("scores: %s", config.output_dir)
 
 
-def _pictures_of(source: VideoSource) -> str:
+def pictures_of(source: VideoSource) -> str:
     """A digest of all that decides which pictures the names of a list mean, whatever their order."""
     spec = source.spec
     pictures = sorted((record.path, record.num_frames) for record in source.records)

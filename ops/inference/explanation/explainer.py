@@ -18,6 +18,7 @@ from ops.inference.explanation.explanation import Explanation, SeenClip
 from ops.inference.explanation.observation import choose_blocks, observe
 from ops.inference.predictor import Predictor
 from ops.inference.sources import Source, find_source
+from ops.models import Recognizer
 from ops.runtime import InputError
 from ops.video import read_frames
 
@@ -32,7 +33,7 @@ class Explainer:
         blocks: whose gates and offsets are shown, like layer2.0, or ``("all",)``; None for the last of each stage.
 
     Raises:
-        InputError: there is no such class or block.
+        InputError: there is no such class or block, or the network is no PyTorch module.
     """
 
     def __init__(
@@ -45,7 +46,10 @@ class Explainer:
         self.predictor = predictor
         self.label = None if wanted is None else find_label(wanted, predictor.class_names)
         self.layer = layer or choose_layer(predictor.settings.input_size)
-        self.blocks = list(choose_blocks(predictor.network, blocks))
+        if not isinstance(predictor.network, Recognizer):
+            raise InputError("expected a checkpoint to explain the answers of, got an ONNX file")
+        self.network = predictor.network
+        self.blocks = list(choose_blocks(self.network, blocks))
 
     def __call__(self, video: str | Path | Source) -> Explanation:
         """Explain the answer to one video.
@@ -55,7 +59,7 @@ class Explainer:
             VideoError: it cannot be read.
         """
         source = video if isinstance(video, Source) else find_source(str(video))
-        predictor, network = self.predictor, self.predictor.network
+        predictor, network = self.predictor, self.network
         clip = self.read(source)
         pixels = torch.from_numpy(clip.pixels).movedim(-1, 2)[None].to(predictor.device)  # (1, T, F, 3, s, s)
         seen = observe(network, pixels, self.blocks)

@@ -59,7 +59,7 @@ class Explaining:
         if sources:
             self._check_out()
             explainer = Explainer(open_predictor(config), config.wanted, config.layer, config.blocks)
-            design = explainer.predictor.network.design
+            design = explainer.network.design
             names = choose_pictures(config.what, design.network, design.motion)
             with progress_bar(len(sources) * len(names), "picture") as bar:
                 for source, folder in zip(sources, folders(config.out, sources), strict=True):

@@ -8,7 +8,7 @@ from PIL import Image
 from ops.inference.sources import Source
 from ops.runtime.errors import InputError
 from ops.settings.command_lines import explain_parser, parse
-from ops.settings.explaining import ExplainConfig
+from ops.settings.trained.explaining import ExplainConfig
 from ops.visual.explained.explaining import Explaining, folders
 from tests import media
 from tests.clip_files import write_broken

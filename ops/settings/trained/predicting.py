@@ -15,7 +15,11 @@ _SAYS = "as the checkpoint says"
 class AskedSettings(Settings):
     """The network and the videos."""
 
-    checkpoint: Path = setting("checkpoint", metavar="CHECKPOINT", help="checkpoint of the network")
+    checkpoint: Path = setting(
+        "checkpoint", metavar="CHECKPOINT",
+        help="checkpoint of the network; or a folder or an ONNX file that export.py wrote; or owner/name of a model on "
+        "the Hugging Face hub",
+    )  # fmt: skip
     sources: tuple[str, ...] = setting(
         "sources", metavar="SOURCE",
         help="video files, folders of videos or of numbered images, patterns like 'clips/*.mp4', lists (.txt, one "
@@ -76,8 +80,8 @@ class WindowSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkSettings(Settings):
-    """What checkpoints of other code do not say."""
+class BuiltSettings(Settings):
+    """What checkpoints of other code do not say of the network."""
 
     group: ClassVar[str] = "network and views"
 
@@ -91,6 +95,14 @@ class NetworkSettings(Settings):
         "--num_segments", default=None, unset=_SAYS, limit=at_least(2), metavar="T", aliases=("--test_segments",),
         help="number of segments of a clip",
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings(BuiltSettings):
+    """What they do not say of what it sees, or of its classes."""
+
+    group: ClassVar[str] = BuiltSettings.group
+
     input_size: int | None = setting(
         "--input_size", default=None, unset=_SAYS, limit=at_least(32), metavar="PIXELS",
         help="width and height of the frames that the network sees, in pixels",

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from ops.runtime import CommaList, Settings, require, setting
-from ops.settings.predicting import NetworkSettings
 from ops.settings.shared import CommandLine, DecoderSettings, GPUSettings
+from ops.settings.trained.predicting import NetworkSettings
 
 # What can be drawn, in the order in which it is.
 PICTURES = ("scores", "class_map", "video", "branches", "gates", "offsets")
