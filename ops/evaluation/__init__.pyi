@@ -15,6 +15,7 @@ from .metrics import score_means as score_means
 from .metrics import score_sums as score_sums
 from .results import compute_results as compute_results
 from .results import load_class_names as load_class_names
+from .results import names_or_numbers as names_or_numbers
 from .results import report as report
 from .results import write_results as write_results
 from .results_of_splits import mean_results as mean_results
@@ -23,6 +24,17 @@ from .score_files.claim import claim as claim
 from .score_files.score_journal import Kept as Kept
 from .score_files.score_journal import ScoreJournal as ScoreJournal
 from .score_files.score_output import pictures_of as pictures_of
+from .scored_videos import ScoredVideos as ScoredVideos
+from .scored_videos import of_the_same_videos as of_the_same_videos
+from .scored_videos import read_scored_videos as read_scored_videos
+from .statistics.calibration import calibrate as calibrate
+from .statistics.comparison import holm as holm
+from .statistics.comparison import mcnemar as mcnemar
+from .statistics.confusions import most_confused as most_confused
+from .statistics.intervals import Interval as Interval
+from .statistics.intervals import bootstrap_intervals as bootstrap_intervals
+from .statistics.intervals import difference_interval as difference_interval
+from .statistics.intervals import wilson_intervals as wilson_intervals
 from .tested_data import open_list as open_list
 from .tested_data import saved_data as saved_data
 from .tested_data import source_of as source_of

@@ -6,7 +6,7 @@ from typing import Any
 
 from ops.runtime import SettingsParser, add_options, take
 from ops.settings import published_options as published
-from ops.settings.results import ResultsConfig
+from ops.settings.results import CurvesConfig, ReportConfig, ResultsConfig
 from ops.settings.testing import TestConfig, TestScript
 from ops.settings.trained.explaining import ExplainConfig
 from ops.settings.trained.exporting import ExportConfig
@@ -125,3 +125,13 @@ def features_parser() -> SettingsParser:
     return settings_parser(
         FeatureConfig, "extract_features.py", description, changes=FeatureConfig.changes(), launched=True
     )
+
+
+def report_parser() -> SettingsParser:
+    description = "Make a page of all that a folder of scores says, or of how two of them differ."
+    return settings_parser(ReportConfig, "report.py", description)
+
+
+def curves_parser() -> SettingsParser:
+    description = "Draw loss, accuracy, learning rate and time of one or several runs."
+    return settings_parser(CurvesConfig, "training_curves.py", description)
