@@ -24,7 +24,7 @@ from ops.checkpoints.pretrained_folder import find_weights, read_config
 from ops.checkpoints.published.recognition import convert_reference, is_reference
 from ops.checkpoints.safetensors_file import dump_safetensors, is_safetensors, parse_safetensors
 from ops.checkpoints.weights_of import weights_of
-from ops.runtime import InputError, move_into_place, temporary_path, write_atomically
+from ops.runtime import InputError, distributed, move_into_place, temporary_path, write_atomically
 
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model")
 # What DataParallel puts before all names, and torch.compile before those of what it compiled.
@@ -40,18 +40,34 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     weights = find_weights(path)
     with _opened(weights) as file:
         beginning = file.read(64)
-    return read_hashed_checkpoint(path)[0] if is_safetensors(beginning) else _parse(weights, Path(path))
+    return _content(*_read_whole(path), Path(path)) if is_safetensors(beginning) else _parse(weights, Path(path))
+
+
+def read_shared_checkpoint(path: str | Path) -> dict[str, Any]:
+    """``read_checkpoint`` of a file of the first process, which sends it to all others; every process calls it."""
+    return read_checkpoint(path) if distributed.world_size() == 1 else read_hashed_checkpoint(path)[0]
 
 
 def read_hashed_checkpoint(path: str | Path) -> tuple[dict[str, Any], str]:
-    """``read_checkpoint``, and the SHA-256 (first 16 digits) of the file of weights, of one reading of it."""
+    """``read_checkpoint``, and the SHA-256 (first 16 digits) of the file of weights, of one reading of it.
+
+    Of several processes, the first reads it and sends it to the others; every process calls it.
+    """
+    data, said = distributed.on_main_only(lambda: _read_whole(path)) or (None, None)
+    data, said = distributed.bytes_from_main(data), distributed.from_main(said)
+    return _content(data, said, Path(path)), hashlib.sha256(data).hexdigest()[:16]
+
+
+def _read_whole(path: str | Path) -> tuple[bytes, dict[str, Any]]:
+    """A file of weights, and what the folder that was named in its place says besides."""
     weights = find_weights(path)
     with _opened(weights) as file:
-        data = file.read()
-    content = parse_safetensors(data, weights) if is_safetensors(data) else _parse(io.BytesIO(data), Path(path))
-    if weights != Path(path):  # a folder was named, and its files belong together
-        content |= read_config(weights.parent)
-    return content, hashlib.sha256(data).hexdigest()[:16]
+        return file.read(), read_config(weights.parent) if weights != Path(path) else {}
+
+
+def _content(data: bytes | memoryview, said: dict[str, Any], path: Path) -> dict[str, Any]:
+    content = parse_safetensors(bytes(data), path) if is_safetensors(data) else _parse(io.BytesIO(data), path)
+    return content | said
 
 
 def _opened(weights: Path) -> BinaryIO:

@@ -19,7 +19,7 @@ _SUM = "weights_sha256"
 _PREFIX = 8  # bytes: the length of the header, little-endian, in front of it
 
 
-def is_safetensors(beginning: bytes) -> bool:
+def is_safetensors(beginning: bytes | memoryview) -> bool:
     """Whether a file of these first bytes is one: the length of a header, and a JSON object."""
     length = int.from_bytes(beginning[:_PREFIX], "little")
     return beginning[_PREFIX : _PREFIX + 1] == b"{" and length < 2**32

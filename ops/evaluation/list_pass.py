@@ -55,7 +55,7 @@ def pass_over(
     crowding = workers_warning(config.workers)
     if crowding is not None:
         get_logger().warning(crowding)
-    done = set(journal.places())
+    done = set[int]().union(*distributed.from_all(set(journal.places())))
     if done:
         total = len(source.records)
         get_logger().info("resuming: %d of %d videos are already %s", len(done), total, journal.kept.done)
@@ -64,8 +64,8 @@ def pass_over(
         _own_share(config, source, networks, journal, done, bad, device, compute, note)
     finally:
         journal.close()
-    distributed.barrier()
     bad.gather()
+    journal.gather(set(range(len(source.records))) - set(bad.reasons))
 
 
 def _own_share(

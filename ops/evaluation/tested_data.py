@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from ops.checkpoints import Description
 from ops.data import BadVideos, DatasetSpec, VideoRecord, VideoSource, check_first_video, read_list, test_scale
-from ops.runtime import InputError, get_logger
-from ops.settings import FeatureConfig, TestConfig
+from ops.runtime import Fact, InputError, get_logger, require_agreement
+from ops.settings import FeatureConfig, TestConfig, facts_of
 from ops.video import choose_decoder
 
 Config = TypeVar("Config", TestConfig, FeatureConfig)
@@ -24,7 +24,9 @@ def open_list(
         InputError: the data set is not known, or its list or first video cannot be read.
     """
     config = with_data(config, contents, found)
-    records = read_list(config.data.val_list, config.data)[: config.max_num]
+    everything = read_list(config.data.val_list, config.data)
+    records = everything[: config.max_num]
+    require_agreement([*facts_of(config), Fact("list", everything.digest(), str(config.data.val_list))])
     skip = config.on_bad_video == "skip"
     check_first_video(records, config.data, skip)
     return config, records, BadVideos(config.data.val_list, len(records), skip, config.max_bad)

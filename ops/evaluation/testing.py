@@ -66,8 +66,8 @@ def _fill(
         return _score_batch(config, videos, models, device)
 
     pass_over(config, source, models, output.journal, bad, device, compute, note)
-    if distributed.is_main():
-        output.write(bad.reasons)
+    distributed.on_main_only(lambda: output.write(bad.reasons))
+    output.journal.remove()
     distributed.barrier()
 
 

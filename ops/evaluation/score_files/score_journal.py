@@ -5,13 +5,15 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ops.runtime import InputError, write_atomically
+from ops.runtime import InputError, distributed, write_atomically
+
+PIECE = 2**24  # bytes of records that are sent at a time, at least
 
 
 class Kept(NamedTuple):
@@ -72,10 +74,13 @@ class ScoreJournal:
 
     def append(self, video: int, numbers: np.ndarray) -> None:
         """Add what was made of one video."""
-        assert self._file is not None
         body = np.int64(video).tobytes() + np.ascontiguousarray(numbers, dtype=np.float32).tobytes()
+        self._write(body + np.uint32(zlib.crc32(body)).tobytes())
+
+    def _write(self, records: bytes) -> None:
+        assert self._file is not None
         try:
-            self._file.write(body + np.uint32(zlib.crc32(body)).tobytes())
+            self._file.write(records)
             self._file.flush()
         except OSError as error:
             raise InputError(f"{self.folder}: expected to write {self.kept.what}, got {error.strerror}") from None
@@ -111,6 +116,39 @@ class ScoreJournal:
         places = self.places()
         return dict(zip(places, self.take(list(places.values())), strict=True))
 
+    def gather(self, videos: Collection[int]) -> None:
+        """Take over, on the first process, what machines have made of these videos whose folder it does not see.
+
+        Every process calls it.
+        """
+        wanted: set[int] = distributed.from_main(set(videos) - self.places().keys() if distributed.is_main() else None)
+        if not wanted:
+            return
+        pieces = iter(()) if distributed.is_main() else self._pieces(wanted)
+        try:
+            for number, piece in enumerate(distributed.to_main(pieces)):
+                if number == 0:
+                    self.open(distributed.rank())
+                self._write(piece)
+        finally:
+            self.close()
+
+    def _pieces(self, wanted: Collection[int]) -> Iterator[bytes]:
+        """The records of these videos, as far as they are here, several at a time."""
+        piece, left = bytearray(), set(wanted)
+        for path in self.paths():
+            with path.open("rb") as file:
+                for video, place in self._records(path):
+                    if video in left:
+                        left.remove(video)
+                        file.seek(place.offset - 8)
+                        piece += file.read(self._record)
+                        if len(piece) >= PIECE:
+                            yield bytes(piece)
+                            piece.clear()
+        if piece:
+            yield bytes(piece)
+
     def _records(self, path: Path) -> Iterator[tuple[int, Place]]:
         """Whole records of a file; an incomplete last record is skipped."""
         with path.open("rb") as file:
@@ -133,8 +171,8 @@ class ScoreJournal:
             with path.open("rb") as file:
                 ours = file.read(len(self.header)) == self.header
             if not ours:
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         for path in self.paths():
-            path.unlink()
+            path.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -47,22 +46,22 @@ class ScoreOutput:
         self.measurement = measurement
         self.names = [record.path for record in source.records]
         self.labels = [record.label for record in source.records]
-        self.data = pictures_of(source)
+        self.data = distributed.from_main(pictures_of(source))  # on other machines their place may differ
         key = {
             "measurement": measurement.to_dict(),
             "clips": list(config.clips),
             "videos": hashlib.sha256("\n".join(self.names).encode()).hexdigest(),
             "data": self.data,
         }
+        key = distributed.from_main(key)
         name = f"clips_{config.clips[0]}_to_{config.clips[-1]}"
         shape = (len(config.clips) * config.num_crops, config.data.num_classes)
         self.journal = ScoreJournal(config.output_dir, name, key, shape)
-        self._lock = distributed.on_main_only(self._claim)
+        self._lock = claim(self.journal, config.overwrite, config.resume_scores, self._check_what_is_there)
         self.is_complete: bool = distributed.on_main(self._is_complete)
-
-    def _claim(self) -> BinaryIO:
-        config = self.config
-        return claim(self.journal, config.overwrite, config.resume_scores, self._check_what_is_there)
+        if self.is_complete:
+            self.journal.remove()  # what other machines had when the first one completed
+            distributed.barrier()
 
     def _check_what_is_there(self) -> None:
         """Refuse to replace scores of other settings."""
@@ -110,7 +109,7 @@ class ScoreOutput:
         if missing:
             raise InputError(
                 f"{config.output_dir}: expected scores of {plural(len(self.names), 'video')}, got none of "
-                f"{len(missing):,}, the first is {self.names[missing[0]]}; all processes must write to the same folder"
+                f"{len(missing):,}, the first is {self.names[missing[0]]}"
             )
         if not found:
             raise InputError(f"{config.data.val_list}: expected a video that can be read, got none")
@@ -124,7 +123,6 @@ class ScoreOutput:
                 config.output_dir, clip, crop, scores[:, view], labels, names, measurement, self.data,
                 config.data.class_names,
             )  # fmt: skip
-        self.journal.remove()
         rule = RULES[config.average]
         averaged = sum(rule(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
         if config.csv_file is not None:

@@ -38,7 +38,7 @@ def extract_features(config: FeatureConfig) -> None:
         InputError: what a user can get wrong.
     """
     device = distributed.pick_device(config.gpus)
-    with distributed.process_group(device):
+    with distributed.process_group(device, config.dist_timeout):
         _extract(config, device)
 
 
@@ -68,8 +68,8 @@ def _extract(config: FeatureConfig, device: torch.device) -> None:
             get_logger().info("nothing to do: %s already has all features", config.output_dir)
             return
         pass_over(config, source, [opened.network], output.journal, bad, device, compute, lambda video, record: "")
-        if distributed.is_main():
-            output.write(bad.reasons)
+        distributed.on_main_only(lambda: output.write(bad.reasons))
+        output.journal.remove()
         distributed.barrier()
 
 

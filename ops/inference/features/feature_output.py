@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection
-from typing import Any, BinaryIO
+from typing import Any
 
 from ops.data import VideoSource
 from ops.evaluation import Kept, ScoreJournal, claim, pictures_of
@@ -36,16 +36,16 @@ class FeatureOutput:
         self.records = source.records
         names = "\n".join(f"{record.path} {record.label}" for record in source.records)
         listed = {"list": hashlib.sha256(names.encode()).hexdigest(), "pictures": pictures_of(source)}
-        self.made = {**made, "shape": list(shape), **listed}
+        # On other machines the pictures may lie elsewhere.
+        self.made = distributed.from_main({**made, "shape": list(shape), **listed})
         kept = Kept("features", "done", "run", "--resume")
         self.journal = ScoreJournal(config.output_dir, "features", self.made, shape, kept)
         check_format(config.format)
-        self._lock = distributed.on_main_only(self._claim)
+        self._lock = claim(self.journal, config.overwrite, config.resume, self._check_what_is_there)
         self.is_complete: bool = distributed.on_main(self._is_complete)
-
-    def _claim(self) -> BinaryIO:
-        config = self.config
-        return claim(self.journal, config.overwrite, config.resume, self._check_what_is_there)
+        if self.is_complete:
+            self.journal.remove()  # what other machines had when the first one completed
+            distributed.barrier()
 
     def _check_what_is_there(self) -> None:
         summary = self.config.output_dir / SUMMARY
@@ -93,7 +93,7 @@ class FeatureOutput:
         if missing:
             raise InputError(
                 f"{folder}: expected features of {plural(len(self.records), 'video')}, got none of {len(missing):,}, "
-                f"the first is {self.records[missing[0]].path}; all processes must write to the same folder"
+                f"the first is {self.records[missing[0]].path}"
             )
         videos = sorted(places)
         files: list[dict[str, Any]] = []
@@ -108,7 +108,6 @@ class FeatureOutput:
         summary = {"made": self.made, "format": config.format, "shard_size": config.shard_size, "skipped": skipped}
         self._remove_others({entry["file"] for entry in files})
         write_atomically(folder / SUMMARY, (json.dumps({**summary, "files": files}, indent=1) + "\n").encode())
-        self.journal.remove()
         shape = " x ".join(map(str, self.journal.shape))
         get_logger().info(
             "%s: features of %s, %s each, in %s",

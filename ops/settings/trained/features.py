@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ops.data import BUILT_IN, DatasetSpec, configured_name
 from ops.runtime import Settings, at_least, part, plural, setting
-from ops.settings.shared import BrokenVideoSettings, CommandLine, DecoderSettings, ProcessSettings
+from ops.settings.shared import BrokenVideoSettings, CommandLine, DecoderSettings, ProcessSettings, WaitingSettings
 from ops.settings.sources import BESIDE
 from ops.settings.testing import DataSettings, TestedDataset, ViewSettings, name_of_weights
 from ops.settings.trained.predicting import BuiltSettings
@@ -91,6 +91,7 @@ class FeatureSettings(Settings):
 class FeatureConfig(
     FeatureSettings,
     ProcessSettings,
+    WaitingSettings,
     BrokenVideoSettings,
     ViewSettings,
     BuiltSettings,
