@@ -16,7 +16,7 @@ def main() -> None:
     from ops.training import evaluate, train
 
     device = distributed.pick_device(config.gpus)
-    with distributed.process_group(device):
+    with distributed.process_group(device, config.dist_timeout):
         if config.evaluate:
             evaluate(config, device)
         else:

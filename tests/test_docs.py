@@ -20,7 +20,12 @@ FILE_ENDINGS = (".py", ".sh", ".md", ".args")
 SCRIPTS = [*REPOSITORY.glob("*.py"), *sorted((REPOSITORY / "scripts").rglob("*.py"))]
 SUBCOMMANDS = {"make_lists.py": ("something", "ucf101", "folders")}
 OF_OTHER_PROGRAMS = {
-    "--nproc_per_node", "--master_port", "--max-restarts", "--signals-to-handle", "--standalone",  # torchrun
+    "--nproc_per_node", "--master_port", "--max-restarts", "--signals-to-handle", "--standalone", "--nnodes",
+    "--node-rank", "--master-addr", "--master-port", "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id",
+    "--local-addr",  # torchrun
+    "--nodes", "--array", "--ntasks-per-node", "--gpus-per-node", "--gpus-per-task",  # SLURM
+    "--container-image", "--container-mounts", "--container-workdir",  # pyxis
+    "--gpus", "--network", "--ipc", "--pid",  # docker, py-spy
     "--logdir",  # TensorBoard
     "--shm-size",  # docker
 }  # fmt: skip

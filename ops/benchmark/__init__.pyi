@@ -3,6 +3,8 @@ from .complexity_report import report_complexity as report_complexity
 from .run import BenchmarkOptions as BenchmarkOptions
 from .run import Oracles as Oracles
 from .run import run_benchmark as run_benchmark
+from .scaling.report import ScalingOptions as ScalingOptions
+from .scaling.report import report_scaling as report_scaling
 from .study.runs import Schedule as Schedule
 from .study.runs import StudyOptions as StudyOptions
 from .study.study import make_study as make_study

@@ -6,6 +6,7 @@ from .file import load_state_dict as load_state_dict
 from .file import load_weights as load_weights
 from .file import read_checkpoint as read_checkpoint
 from .file import read_hashed_checkpoint as read_hashed_checkpoint
+from .file import read_shared_checkpoint as read_shared_checkpoint
 from .file import remove_temporaries as remove_temporaries
 from .file import tune_from as tune_from
 from .file import write_checkpoint as write_checkpoint

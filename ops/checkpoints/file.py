@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from ops.checkpoints.admitted import ADMITTED, plain
 from ops.checkpoints.published.recognition import convert_reference, is_reference
 from ops.checkpoints.weights_of import weights_of
-from ops.runtime import InputError, move_into_place, temporary_path
+from ops.runtime import InputError, distributed, move_into_place, temporary_path
 
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model")
 # What DataParallel puts before all names, and torch.compile before those of what it compiled.
@@ -35,14 +35,25 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return _parse(path, path)
 
 
+def read_shared_checkpoint(path: str | Path) -> dict[str, Any]:
+    """``read_checkpoint`` of a file of the first process, which sends it to all others; every process calls it."""
+    return read_checkpoint(path) if distributed.world_size() == 1 else read_hashed_checkpoint(path)[0]
+
+
 def read_hashed_checkpoint(path: str | Path) -> tuple[dict[str, Any], str]:
-    """The contents of a checkpoint file and its SHA-256 (first 16 digits), of one reading of the file."""
-    path = _require_file(path)
+    """The contents of a checkpoint file and its SHA-256 (first 16 digits), of one reading of the file.
+
+    Of several processes, the first reads it and sends it to the others; every process calls it.
+    """
+    data = distributed.bytes_from_main(distributed.on_main_only(lambda: _bytes_of(_require_file(path))))
+    return _parse(io.BytesIO(data), Path(path)), hashlib.sha256(data).hexdigest()[:16]
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: expected a checkpoint file, got {error.strerror or error}") from None
-    return _parse(io.BytesIO(data), path), hashlib.sha256(data).hexdigest()[:16]
 
 
 def _require_file(path: str | Path) -> Path:
@@ -243,13 +254,18 @@ def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any], name:
     return {} if key is None else {k: v for k, v in content.items() if k != key}
 
 
-def tune_from(model: nn.Module, source: str | Path) -> list[str]:
+def tune_from(model: nn.Module, source: str | Path | Mapping[str, Any], name: str = "checkpoint") -> list[str]:
     """Fill all but a head of another size; returns the names of the parameters left as they were.
+
+    Args:
+        source: a file, or what ``read_checkpoint`` returned of one.
+        name: what errors call it where ``source`` is no file.
 
     Raises:
         InputError: anything but the head differs.
     """
-    weights = model_weights(read_checkpoint(source), str(source))
+    where, content = (name, source) if isinstance(source, Mapping) else (str(source), read_checkpoint(source))
+    weights = model_weights(content, where)
     own = model.state_dict()
     head = [k for k in own if k.startswith("head.")]
     left_out = [k for k in head if k not in weights or weights[k].shape != own[k].shape]
@@ -259,6 +275,6 @@ def tune_from(model: nn.Module, source: str | Path) -> list[str]:
     complete = weights | {k: own[k] for k in left_out}
     report = compare_keys(model, complete)
     if report:
-        _refuse(str(source), "all weights except the head's to fit this model", model, complete, report)
+        _refuse(where, "all weights except the head's to fit this model", model, complete, report)
     model.load_state_dict(weights, strict=False)
     return left_out

@@ -41,6 +41,7 @@ from .transforms import crop as crop
 from .transforms import from_images as from_images
 from .transforms import least_train_side as least_train_side
 from .transforms import test_scale as test_scale
+from .video_list import VideoList as VideoList
 from .video_list import VideoRecord as VideoRecord
 from .video_list import check_first_video as check_first_video
 from .video_list import parse_list as parse_list

@@ -1,5 +1,6 @@
 """List files: one video a line, with the data set's rules of what a line may say and where a video is."""
 
+import hashlib
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,6 +44,10 @@ class VideoList(Sequence[VideoRecord]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def digest(self) -> str:
+        """A digest of paths, numbers of frames and labels, in order."""
+        return hashlib.sha256(self._paths + self._rows.tobytes()).hexdigest()
 
     @overload
     def __getitem__(self, index: int) -> VideoRecord: ...

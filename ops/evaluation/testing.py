@@ -35,8 +35,17 @@ from ops.evaluation.score_files.score_output import ScoreOutput
 from ops.evaluation.tested_data import with_data
 from ops.evaluation.tested_networks import Tested, load_networks, read_weights
 from ops.models import Recognizer
-from ops.runtime import InputError, autocast, distributed, get_logger, show_bars, use_fast_products
-from ops.settings import TestConfig
+from ops.runtime import (
+    Fact,
+    InputError,
+    autocast,
+    distributed,
+    get_logger,
+    require_agreement,
+    show_bars,
+    use_fast_products,
+)
+from ops.settings import TestConfig, facts_of
 from ops.video import choose_decoder
 
 
@@ -50,7 +59,9 @@ def score_views(config: TestConfig, device: torch.device) -> None:
     use_fast_products(device, config.exact)
     weights = [read_weights(path, config.weights_kind) for path in config.weights]
     config = with_data(config, [each.content for each in weights], [each.found for each in weights])
-    records = read_list(config.data.val_list, config.data)[: config.max_num]
+    everything = read_list(config.data.val_list, config.data)
+    records = everything[: config.max_num]
+    require_agreement([*facts_of(config), Fact("list", everything.digest(), str(config.data.val_list))])
     skip = config.on_bad_video == "skip"
     check_first_video(records, config.data, skip)
     bad = BadVideos(config.data.val_list, len(records), skip, config.max_bad)
@@ -81,7 +92,7 @@ def _fill(
     device: torch.device,
 ) -> None:
     """Score what is not scored yet, and write the score files."""
-    done = set(output.journal.read())
+    done = set[int]().union(*distributed.from_all(set(output.journal.read())))
     if done:
         get_logger().info("resuming: %d of %d videos are already scored", len(done), len(source.records))
     output.journal.open(distributed.rank())
@@ -89,10 +100,10 @@ def _fill(
         _score_videos(config, source, models, output.journal, done, bad, device)
     finally:
         output.journal.close()
-    distributed.barrier()
     bad.gather()
-    if distributed.is_main():
-        output.write(bad.reasons)
+    output.gather(bad.reasons)
+    distributed.on_main_only(lambda: output.write(bad.reasons))
+    output.journal.remove()
     distributed.barrier()
 
 

@@ -16,5 +16,5 @@ def run_test_script(script: TestScript) -> None:
     from ops.runtime import distributed
 
     device = distributed.pick_device(config.gpus)
-    with distributed.process_group(device):
+    with distributed.process_group(device, config.dist_timeout):
         score_views(config, device)

@@ -5,6 +5,8 @@ from .extraction import extract_frames as extract_frames
 from .jobs.batch_jobs import add_batch_options as add_batch_options
 from .jobs.batch_jobs import batch_options as batch_options
 from .jobs.output_items import discard as discard
+from .jobs.shards import add_shard_options as add_shard_options
+from .jobs.shards import shard_of as shard_of
 from .list_options import ListOptions as ListOptions
 from .list_options import list_parser as list_parser
 from .lists import make_lists as make_lists

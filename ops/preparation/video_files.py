@@ -16,7 +16,8 @@ def find_videos(source: Path, out: Path | None = None) -> tuple[list[Path], Coun
 
     Hidden files and folders and the folder ``out`` are skipped; links to folders are followed, each folder once.
     """
-    found: list[Path] = []
+    found: list[tuple[list[str], str]] = []
+    top = os.fspath(source)
     others: Counter[str] = Counter()
     seen = {out.resolve()} if out is not None else set()
     for folder, subfolders, names in os.walk(source, followlinks=True):
@@ -27,12 +28,13 @@ def find_videos(source: Path, out: Path | None = None) -> tuple[list[Path], Coun
                 seen.add(real)
                 fresh.append(name)
         subfolders[:] = fresh
+        parts = [] if folder == top else os.path.relpath(folder, top).split(os.sep)
         for name in names:
             if is_video_name(name) and not name.startswith("."):
-                found.append(Path(folder, name).relative_to(source))
+                found.append((parts, name))
             elif not name.startswith("."):
-                others[Path(name).suffix.lower()] += 1
-    return sorted(found), others
+                others[os.path.splitext(name)[1].lower()] += 1
+    return [Path(*parts) for parts in sorted([*folders, name] for folders, name in found)], others
 
 
 def describe_skipped(others: Mapping[str, int], most: int = 8) -> str:

@@ -17,9 +17,12 @@ from .errors import Stopped as Stopped
 from .errors import report as report
 from .errors import require as require
 from .errors import run_script as run_script
+from .errors import this_process as this_process
 from .folder_lock import hold as hold
 from .folder_lock import release as release
 from .folder_lock import try_lock as try_lock
+from .hosts.agreement import Fact as Fact
+from .hosts.agreement import require_agreement as require_agreement
 from .interruption import StopRequest as StopRequest
 from .interruption import shield_worker as shield_worker
 from .logger import get_logger as get_logger

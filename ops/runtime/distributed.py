@@ -1,12 +1,12 @@
 """Processes: the only file that calls torch.distributed. With one process everything is a no-op.
 
-Launched by ``torchrun`` or ``python -m torch.distributed.launch`` (which set RANK, WORLD_SIZE and LOCAL_RANK), or
-alone.
+Launched by ``torchrun`` or ``python -m torch.distributed.launch`` (which set RANK, WORLD_SIZE and LOCAL_RANK), by srun,
+or alone.
 """
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from logging import INFO, WARNING
@@ -18,12 +18,21 @@ from torch import nn
 
 from ops.runtime import launcher
 from ops.runtime.errors import EXIT_BAD_INPUT, InputError, Stopped, report
+from ops.runtime.hosts.interface import choose_interface
+from ops.runtime.hosts.meeting import Met, count_meeting, meet, project_digest
 from ops.runtime.logger import get_logger
 from ops.runtime.shared_failure import FailureWatch
 
-PATIENCE = timedelta(hours=1)  # for other processes: one may write to a slow disk, or decode a long video
+PATIENCE = 1800.0  # seconds for other processes: one may write to a slow disk, or decode a long video
+CHUNK = 2**24  # bytes of a file that are sent at a time
 Result = TypeVar("Result")
 _host_group: Any = None  # gloo, for what devices need not know: they would spin while they wait
+_store: Any = None  # of this run and, under torchrun, of those before its restarts
+_met = Met("", 0)
+
+
+class _OfMainError(InputError):
+    """An error of the first process, in another one: the first says it."""
 
 
 def world_size() -> int:
@@ -40,14 +49,24 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def is_first_of_another_machine() -> bool:
+    """Whether this process is the first of its machine, and not the first of all."""
+    return launcher.local_rank() == 0 and not is_main()
+
+
 def processes_here() -> int:
     """How many processes of the run are on this machine, as far as is known."""
     return launcher.local_world_size()
 
 
 def is_restart() -> bool:
-    """Whether torchrun restarted this process after one of its processes failed."""
-    return launcher.restarts() > 0
+    """Whether torchrun restarted the processes of this run after one of them failed, or was lost, or came back."""
+    return launcher.restarts() > 0 or _met.earlier > 0
+
+
+def of_first_start(name: str, value: str) -> str:
+    """What the first start of a run that torchrun restarts gave here, which is ``value`` if this is the first."""
+    return value if _store is None else _store.compare_set(f"first_{name}", "", value).decode()
 
 
 def pick_device(gpus: Sequence[int] | None) -> torch.device:
@@ -78,15 +97,20 @@ def pick_device(gpus: Sequence[int] | None) -> torch.device:
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[None]:
+def process_group(device: torch.device, seconds: float = PATIENCE) -> Iterator[None]:
     """Join the launcher's processes (NCCL on GPUs, gloo on CPUs), and leave them at an end that all come to.
 
-    An error of one process ends all of them within seconds, and is said once.
+    An error of one process ends all of them within seconds, and is said once. A process waits for the others for
+    ``seconds``, at the start and in each collective.
     """
+    global _store, _met
     if launcher.world_size() == 1:
+        if launcher.keeps_store():  # one process may be what is left of several
+            store = _connect(seconds)
+            _store, _met = dist.PrefixStore("run", store), Met("", count_meeting(dist.PrefixStore("meeting", store)))
         yield
         return
-    watch = _join(device)
+    watch = _join(device, seconds)
     watch.start()
     try:
         yield
@@ -98,22 +122,35 @@ def process_group(device: torch.device) -> Iterator[None]:
     _leave(watch)
 
 
-def _join(device: torch.device) -> FailureWatch:
-    global _host_group
-    address = launcher.address()
+def _connect(seconds: float) -> Any:
+    """The store in which the processes meet: torchrun's, or the first process's own."""
+    host, port = launcher.address()
+    keeps = launcher.rank() == 0 and not launcher.keeps_store()
+    return dist.TCPStore(host, port, is_master=keeps, timeout=timedelta(seconds=seconds), wait_for_workers=False)
+
+
+def _join(device: torch.device, seconds: float) -> FailureWatch:
+    global _host_group, _store, _met
+    host, port = launcher.address()
+    own_rank, size, patience = launcher.rank(), launcher.world_size(), timedelta(seconds=seconds)
     backend, device_id = ("nccl", device) if device.type == "cuda" else ("gloo", None)
+    choose_interface(host, port)
     try:
-        store, own_rank, size = next(dist.rendezvous("env://", launcher.rank(), launcher.world_size()))
-        # torchrun keeps its store over restarts: without a name of their own, processes would find addresses of dead
-        # ones.
-        store = dist.PrefixStore(f"restart_{launcher.restarts()}", store)
+        store = _connect(seconds)
+        _store = dist.PrefixStore("run", store)
+        _met = meet(dist.PrefixStore("meeting", store), own_rank, size, seconds, project_digest())
+        store = dist.PrefixStore(_met.name, store)
         dist.init_process_group(
-            backend, timeout=PATIENCE, store=store, rank=own_rank, world_size=size, device_id=device_id
+            backend, timeout=patience, store=store, rank=own_rank, world_size=size, device_id=device_id
         )
-        _host_group = dist.new_group(timeout=PATIENCE, backend="gloo")
-    except dist.DistError as error:
-        raise InputError(f"{address}: expected to reach the other processes there, got {_first_line(error)}") from None
-    return FailureWatch(dist.PrefixStore("failure", store.clone()), own_rank, size)
+        _host_group = dist.new_group(timeout=patience, backend="gloo")
+    except (dist.DistError, RuntimeError) as error:
+        raise InputError(
+            f"{host}:{port}: expected to reach the other processes there within {seconds:g} seconds (--dist_timeout), "
+            f"got {_first_line(error)}"
+        ) from None
+    speaks = launcher.local_rank() == 0
+    return FailureWatch(dist.PrefixStore("failure", store.clone()), own_rank, size, speaks)
 
 
 def _leave(watch: FailureWatch) -> None:
@@ -128,13 +165,15 @@ def _end_all(watch: FailureWatch, error: Exception) -> NoReturn:
     """
     watch.stop()
     lost = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
-    if lost:  # a process was killed
-        error = InputError(f"another process of this run has ended ({_first_line(error)})")
-    first = watch.is_first()
+    if lost:  # a process was killed, or a host is cut off
+        error = InputError(f"another process of this run has ended or cannot be reached ({_first_line(error)})")
+    first = not isinstance(error, _OfMainError) and watch.is_first(str(error) or type(error).__name__)
     if first and isinstance(error, InputError):
         report(str(error))
     elif first:
         traceback.print_exception(error)
+    else:
+        watch.point_to_first()
     watch.leave(said=first)
     sys.exit(EXIT_BAD_INPUT if isinstance(error, InputError) else 1)
 
@@ -162,21 +201,19 @@ def gradients_synced(network: nn.Module, when: bool) -> AbstractContextManager:
     return network.no_sync()
 
 
-@contextmanager
-def main_first() -> Iterator[None]:
-    """Let the first process through before the others: what it downloads, they find in the cache."""
-    if not is_main():
-        barrier()
-    yield
-    if is_main():
-        barrier()
-
-
 def sync_buffers(model: nn.Module) -> None:
     """Give every process the first one's buffers, so that all evaluate the network that is saved."""
     if world_size() > 1:
         for buffer in model.buffers():
             dist.broadcast(buffer, src=0)
+
+
+def sync_weights(model: nn.Module) -> None:
+    """Give every process the first one's parameters and buffers."""
+    if world_size() > 1:
+        for parameter in model.parameters():
+            dist.broadcast(parameter.detach(), src=0)
+        sync_buffers(model)
 
 
 def sum_over_processes(values: Sequence[float], device: torch.device) -> list[float]:
@@ -221,7 +258,7 @@ def on_main_only(function: Callable[[], Result]) -> Result | None:
             problem = str(error)
     problem = from_main(problem)
     if problem is not None:
-        raise InputError(problem)
+        raise InputError(problem) if is_main() else _OfMainError(problem)
     return result
 
 
@@ -237,6 +274,51 @@ def from_main(item: Any) -> Any:
     box = [item]
     dist.broadcast_object_list(box, src=0, group=_host_group)
     return box[0]
+
+
+def bytes_from_main(content: bytes | None) -> bytes | memoryview:
+    """The first process's bytes, everywhere, piece by piece."""
+    if world_size() == 1:
+        assert content is not None
+        return content
+    size = from_main(None if content is None else len(content))
+    received = torch.empty(size if content is None else 0, dtype=torch.uint8)
+    for start in range(0, size, CHUNK):
+        piece = received[start : start + CHUNK]
+        if content is not None:
+            piece = torch.frombuffer(bytearray(content[start : start + CHUNK]), dtype=torch.uint8)
+        dist.broadcast(piece, src=0, group=_host_group)
+    return received.numpy().data if content is None else content
+
+
+def to_main(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Send pieces to the first process, which receives those of every other, in order of ranks; every process calls it.
+
+    Nothing is sent from other processes before the first has asked for it, so it holds one piece at a time.
+    """
+    if not is_main():
+        for piece in pieces:
+            _send(piece)
+        _send(b"")
+        return
+    for other in range(1, world_size()):
+        while piece := _receive(other):
+            yield piece
+
+
+def _send(piece: bytes) -> None:
+    dist.send(torch.tensor(len(piece)), dst=0, group=_host_group)
+    if piece:
+        dist.send(torch.frombuffer(bytearray(piece), dtype=torch.uint8), dst=0, group=_host_group)
+
+
+def _receive(other: int) -> bytes:
+    size = torch.zeros((), dtype=torch.long)
+    dist.recv(size, src=other, group=_host_group)
+    piece = torch.empty(int(size), dtype=torch.uint8)
+    if len(piece):
+        dist.recv(piece, src=other, group=_host_group)
+    return piece.numpy().tobytes()
 
 
 def barrier() -> None:

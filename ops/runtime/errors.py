@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from ops.runtime.hosts.variables import variable
+
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 75  # EX_TEMPFAIL of sysexits.h: try again later
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -29,9 +31,14 @@ def require(condition: bool, expected: str, got: object) -> None:
 
 def report(message: str) -> None:
     """Print one line to stderr; of several processes it names this one."""
-    several = os.environ.get("WORLD_SIZE", "1") != "1"
-    prefix = f"error (rank {os.environ.get('RANK', '?')} on {platform.node()})" if several else "error"
+    several = (variable("WORLD_SIZE") or "1") != "1"
+    prefix = f"error ({this_process()})" if several else "error"
     print(f"{prefix}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
+def this_process() -> str:
+    """``rank 3 on gpu08``: how messages name this process to people who look at several machines."""
+    return f"rank {variable('RANK') or '?'} on {platform.node()}"
 
 
 def fail(message: str) -> NoReturn:
@@ -40,7 +47,7 @@ def fail(message: str) -> NoReturn:
     Of processes that have not met, the others of a machine give its first the time to say the same: torchrun then ends
     them.
     """
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if (variable("LOCAL_RANK") or "0") != "0":
         time.sleep(HOLD_BACK_SECONDS)
     report(message)
     sys.exit(EXIT_BAD_INPUT)
@@ -51,6 +58,7 @@ def run_script(main: Callable[[], None]) -> None:
 
     Where the program that reads the output has ended (``... | head``), the script ends too, silently.
     """
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # sockets warn of names and tries that do not matter
     try:
         try:
             main()

@@ -27,13 +27,14 @@ def hold(path: Path) -> BinaryIO:
     return file
 
 
-def try_lock(file: IO) -> bool:
+def try_lock(file: IO, first: int = 0, places: int = 0) -> bool:
     """Lock a file that is open for writing, for this process, until it closes the file; whether no other holds it.
 
-    On a file system without locks nobody ever does: one run at a time is up to the user there.
+    Places from ``first`` on, or all if ``places`` is 0, are locked; they need not lie within the file. On a file system
+    without locks nobody ever holds one: one run at a time is up to the user there.
     """
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, places, first)
     except OSError as error:
         return error.errno not in (errno.EACCES, errno.EAGAIN)
     return True

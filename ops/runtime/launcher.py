@@ -1,8 +1,9 @@
-"""What a launcher (torchrun, or whatever sets the same variables) says about this process in its environment."""
+"""What a launcher (torchrun, srun, or what sets torchrun's variables) says about this process in its environment."""
 
 import os
 
 from ops.runtime.errors import InputError
+from ops.runtime.hosts.variables import variable
 
 
 def world_size() -> int:
@@ -31,7 +32,8 @@ def local_world_size() -> int:
 
 def restarts() -> int:
     """How often torchrun has restarted this process."""
-    return _number("TORCHELASTIC_RESTART_COUNT", 0, "0")
+    text = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return int(text) if text.isdecimal() else 0
 
 
 def is_torchrun() -> bool:
@@ -39,20 +41,26 @@ def is_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def address() -> str:
-    """Where the processes of a run meet, ``host:port``.
+def keeps_store() -> bool:
+    """Whether torchrun itself keeps the store in which the processes meet."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def address() -> tuple[str, int]:
+    """Where the processes of a run meet: host and port.
 
     Raises:
         InputError: the environment does not say.
     """
-    host, port = os.environ.get("MASTER_ADDR", ""), _number("MASTER_PORT", 0, None)
+    host, port = variable("MASTER_ADDR") or "", _number("MASTER_PORT", 0, None)
     if not host or port > 65535:
         raise InputError(f"expected MASTER_ADDR and MASTER_PORT in the environment, got '{host}' and {port}")
-    return f"{host}:{port}"
+    return host, port
 
 
 def _number(name: str, low: int, default: str | None) -> int:
-    text = os.environ.get(name, default)
+    text = variable(name)
+    text = default if text is None else text
     if text is None or not text.isdecimal() or int(text) < low:
         got = "none" if text is None else repr(text)
         raise InputError(

@@ -1,11 +1,12 @@
 """Text log: the only file that adds log handlers. Rank 0 writes; other ranks are silent."""
 
 import logging
-import os
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
+
+from ops.runtime.hosts.variables import variable
 
 NAME = "msn"
 
@@ -79,4 +80,4 @@ def setup_logger(is_main: bool, log_file: Path | None = None) -> logging.Logger:
 
 def show_bars() -> bool:
     """Whether progress bars make sense: a terminal, and the first process."""
-    return sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
+    return sys.stderr.isatty() and (variable("RANK") or "0") == "0"

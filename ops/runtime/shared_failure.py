@@ -1,22 +1,29 @@
-"""The error of one process ends all of them, and is said once.
+"""The error of one process ends all of them, and is said once on each machine.
 
 A process that fails notes it in the store that all processes reach. The others look there twice a second and end,
-whatever they wait for, before they could fail for the loss of the first.
+whatever they wait for, before they could fail for the loss of the first. Where the store is not to be reached, nobody
+can be told, and every process says what it knows.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import platform
 import threading
 import time
-from typing import Any, NoReturn
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar
 
-from ops.runtime.errors import EXIT_BAD_INPUT
+from ops.runtime.errors import EXIT_BAD_INPUT, report, this_process
 
 _FAILED, _LEFT = "failed", "left"  # how many processes have
+_REASON = "reason"
 LOOK_SECONDS = 0.5
 WAIT_SECONDS = 5.0
+Result = TypeVar("Result")
 
 
 class FailureWatch:
@@ -26,12 +33,14 @@ class FailureWatch:
         store: of torch.distributed, with keys of its own. The first process may be the one that keeps it.
         rank: of this process.
         processes: how many there are.
+        speaks: whether this process says why it ends where the one that failed is on another machine.
     """
 
-    def __init__(self, store: Any, rank: int, processes: int) -> None:
+    def __init__(self, store: Any, rank: int, processes: int, speaks: bool) -> None:
         self._store = store
         self._rank = rank
         self._processes = processes
+        self._speaks = speaks
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -40,35 +49,59 @@ class FailureWatch:
 
     def stop(self) -> None:
         self._done.set()
-        self._thread.join()
+        self._thread.join(WAIT_SECONDS)  # longer only where a cable is cut
 
     def _look(self) -> None:
         while not self._done.wait(LOOK_SECONDS):
             try:
                 if self._store.check([_FAILED]):
-                    self._end_without_a_word()
+                    self._end()
             except RuntimeError:  # the process that keeps the store has ended
                 return
 
-    def _end_without_a_word(self) -> NoReturn:
+    def _end(self) -> NoReturn:
         """At once: the main thread may wait for a process that is no more."""
         for child in multiprocessing.active_children():
             child.terminate()
+        self._point()
         self._leave()
         os._exit(EXIT_BAD_INPUT)
 
-    def is_first(self) -> bool:
-        """Note that this process has failed; whether it is the first, which says why."""
+    def point_to_first(self) -> None:
+        """Say which process has failed first, where that is on another machine."""
+        _within(2 * WAIT_SECONDS, self._point, None)
+
+    def _point(self) -> None:
+        if not self._speaks:
+            return
         try:
-            return self._store.add(_FAILED, 1) == 1
+            self._store.wait([_REASON], timedelta(seconds=WAIT_SECONDS))
+            host, who, reason = json.loads(self._store.get(_REASON))
         except RuntimeError:
+            return
+        if host != platform.node():
+            report(f"{who} has ended the run: {reason}")
+
+    def is_first(self, reason: str) -> bool:
+        """Note that this process has failed, and why; whether it is the first, which says so."""
+
+        def note() -> bool:
+            if self._store.add(_FAILED, 1) > 1:
+                return False
+            self._store.set(_REASON, json.dumps([platform.node(), this_process(), " ".join(reason.split())]))
             return True
+
+        return _within(WAIT_SECONDS, note, True)
 
     def leave(self, said: bool) -> None:
         """Before this process ends: the one that has said why waits until all others have left."""
-        if said:
-            self._wait_for(self._processes - 1)
-        self._leave()
+
+        def wait() -> None:
+            if said:
+                self._wait_for(self._processes - 1)
+            self._leave()
+
+        _within(3 * WAIT_SECONDS, wait, None)
 
     def _leave(self) -> None:
         try:
@@ -86,3 +119,19 @@ class FailureWatch:
                 time.sleep(LOOK_SECONDS / 10)
         except RuntimeError:
             return
+
+
+def _within(seconds: float, function: Callable[[], Result], otherwise: Result) -> Result:
+    """What a function returns, or ``otherwise``: the store may not answer, ever, or fail."""
+    answers: list[Result] = []
+
+    def ask() -> None:
+        try:
+            answers.append(function())
+        except RuntimeError:
+            return
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answers[0] if answers else otherwise

@@ -10,6 +10,7 @@ from .predicting import PredictConfig as PredictConfig
 from .results import ResultsConfig as ResultsConfig
 from .saved import config_changes as config_changes
 from .saved import config_dict as config_dict
+from .saved import facts_of as facts_of
 from .shared import DecoderSettings as DecoderSettings
 from .sources import add_source_arguments as add_source_arguments
 from .sources import resolve_sources as resolve_sources

@@ -103,6 +103,19 @@ class FrameSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProcessSettings(Settings):
+    """How the processes of a run wait for each other."""
+
+    group: ClassVar[str] = "computing"
+
+    dist_timeout: float = setting(
+        "--dist_timeout", default=1800, limit=at_least(1, " second"), metavar="SECONDS", of_one_start=True,
+        help="of several processes: stop when one waits longer than this many seconds for the others, at the start or "
+        "at any point where they meet",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class GPUSettings(Settings):
     """On which GPU."""
 

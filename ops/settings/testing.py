@@ -20,6 +20,7 @@ from ops.settings.shared import (
     DecoderSettings,
     DeviceSettings,
     FrameSettings,
+    ProcessSettings,
 )
 
 MAX_CLIPS = 1000
@@ -256,6 +257,7 @@ class ScoreSettings(Settings):
 @dataclass(frozen=True, kw_only=True)
 class TestConfig(
     ScoreSettings,
+    ProcessSettings,
     DeviceSettings,
     BrokenVideoSettings,
     ViewSettings,

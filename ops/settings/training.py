@@ -14,6 +14,7 @@ from ops.settings.shared import (
     DecoderSettings,
     DeviceSettings,
     FrameSettings,
+    ProcessSettings,
 )
 
 LOSS_TYPES = ("nll",)
@@ -176,6 +177,7 @@ class RunSettings(Settings):
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(
     RunSettings,
+    ProcessSettings,
     DeviceSettings,
     BrokenVideoSettings,
     FrameSettings,

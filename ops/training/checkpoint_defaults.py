@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ops.checkpoints import describe, read_checkpoint
+from ops.checkpoints import describe, read_shared_checkpoint
 from ops.evaluation import DEFAULTS, WITH_STEM, Resolved, about_data, resolve
 from ops.models import published_motion_weight
 from ops.runtime import distributed, get_logger
@@ -18,12 +18,13 @@ _OF_VIEWS = ("input_size", "dense_sample")
 def with_named(config: TrainConfig) -> tuple[TrainConfig, tuple[str, ...]]:
     """``with_checkpoint`` of the one that the command line names; the published motion weight where it names none."""
     path = config.named_checkpoint
-    if path is None or (distributed.is_restart() and not path.exists()):  # --keep may have removed it meanwhile
+    # --keep may have removed it meanwhile.
+    if path is None or (distributed.is_restart() and not distributed.on_main(path.exists)):
         model = config.model
         if model.motion_weight is None and model.network in WITH_STEM:
             model = replace(model, motion_weight=published_motion_weight(model.num_segments))
         return replace(config, model=model), ()
-    return with_checkpoint(config, path, read_checkpoint(path))
+    return with_checkpoint(config, path, read_shared_checkpoint(path))
 
 
 def with_checkpoint(config: TrainConfig, path: Path, content: Mapping[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:

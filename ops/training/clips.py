@@ -1,6 +1,6 @@
 """The videos of a run: its lists, and random clips of the training list, batch by batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ops.data import (
     TrainBatchSampler,
     TrainClips,
     TrainTransform,
-    VideoRecord,
+    VideoList,
     VideoSource,
     check_first_video,
     parse_augment,
@@ -25,7 +25,7 @@ from ops.settings import TrainConfig
 from ops.training.saving.checkpoint_contents import Position
 
 
-def open_list(config: TrainConfig, path: Path) -> Sequence[VideoRecord]:
+def open_list(config: TrainConfig, path: Path) -> VideoList:
     """The videos of a list, the first of which is there."""
     records = read_list(path, config.dataset)
     check_first_video(records, config.dataset, config.on_bad_video == "skip")

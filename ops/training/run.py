@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from ops.checkpoints import load_weights, read_checkpoint, tune_from
-from ops.data import VideoRecord, VideoSource, least_train_side, test_scale
+from ops.checkpoints import load_weights, read_shared_checkpoint, tune_from
+from ops.data import VideoList, VideoRecord, VideoSource, least_train_side, test_scale
 from ops.evaluation import Checkpoint
 from ops.models import Recognizer, build_model, use_channels_last
-from ops.runtime import distributed, get_logger, grad_scaler, plural, use_fast_products
-from ops.settings import TrainConfig
+from ops.runtime import Fact, distributed, get_logger, grad_scaler, plural, require_agreement, use_fast_products
+from ops.settings import TrainConfig, facts_of
 from ops.training.checkpoint_defaults import warn, with_checkpoint, with_named
 from ops.training.clips import TrainingClips, batch_sampler, open_list
 from ops.training.ema import WeightAverage
@@ -26,6 +26,7 @@ from ops.training.optim import build_optimizer, freeze_batch_norms
 from ops.training.reporting.advice import advise
 from ops.training.reporting.report import Report
 from ops.training.saving.checkpoint_contents import RunState, SampleOrder, order_of
+from ops.training.saving.global_batch import with_first_batch
 from ops.training.saving.resume import Start, choose_start
 from ops.training.saving.run_folder import claim
 from ops.training.saving.saver import Saver
@@ -36,14 +37,16 @@ from ops.video import choose_decoder
 def train(config: TrainConfig, device: torch.device) -> None:
     """Train to the last epoch, starting from what ``--resume`` and the run's folder say."""
     use_fast_products(device, config.exact, same_shapes=True)
+    config = with_first_batch(config)
     train_records = open_list(config, config.dataset.train_list)
     sampler = batch_sampler(config, len(train_records))
     decoder = choose_decoder(config.decoder)
     val_records = open_list(config, config.dataset.val_list)
+    agree_on(config, train_records, val_records)
 
     config, remarks = with_named(config)  # what the run is called depends on it
     start = choose_start(config, order_of(sampler))
-    saved = {} if start.checkpoint is None else read_checkpoint(start.checkpoint)
+    saved = {} if start.checkpoint is None else read_shared_checkpoint(start.checkpoint)
     if start.checkpoint is not None:
         config, _ = with_checkpoint(config, start.checkpoint, saved)
     else:
@@ -86,14 +89,26 @@ def evaluate(config: TrainConfig, device: torch.device) -> dict[str, float]:
     use_fast_products(device, config.exact)
     decoder = choose_decoder(config.decoder)
     records = open_list(config, config.dataset.val_list)
+    agree_on(config, None, records)
     start = choose_start(config, SampleOrder())
     assert start.checkpoint is not None
-    content = read_checkpoint(start.checkpoint)
+    content = read_shared_checkpoint(start.checkpoint)
     config, remarks = with_checkpoint(config, start.checkpoint, content)
     warn(start.checkpoint, remarks)
     model, checkpoint = load_network(config, start.checkpoint, content, device)
     source = validation_source(config, records, decoder)
     return Validator(config, source, model, device, remarks).run(checkpoint)
+
+
+def agree_on(config: TrainConfig, train_records: VideoList | None, val_records: VideoList) -> None:
+    """Make sure that all processes have the same settings and the same lists, wherever these lie.
+
+    Raises:
+        InputError: one differs.
+    """
+    lists = [("training list", train_records, config.dataset.train_list)] if train_records is not None else []
+    lists.append(("validation list", val_records, config.dataset.val_list))
+    require_agreement([*facts_of(config), *(Fact(name, found.digest(), str(path)) for name, found, path in lists)])
 
 
 def validation_source(config: TrainConfig, records: Sequence[VideoRecord], decoder: str) -> VideoSource:
@@ -112,6 +127,7 @@ def load_network(
     if config.compile:
         model.compile()
     if path is None:
+        distributed.sync_weights(model)
         return model, Checkpoint("untrained weights", None)
     load_weights(model, content, str(path))
     epoch = content.get("epoch")
@@ -123,23 +139,23 @@ def build_network(config: TrainConfig, checkpoint: Path | None) -> Recognizer:
     torch.manual_seed(config.seed)
     settings = config.model
     resuming = checkpoint is not None
-    wants_pretrained = not resuming and config.tune_from is None
-    with distributed.main_first():
-        network = build_model(
-            settings.arch,
-            config.dataset.num_classes,
-            settings.num_segments,
-            config.pretrain if wants_pretrained else "none",
-            model=settings.network,
-            dropout=settings.dropout,
-            consensus=settings.consensus,
-            motion=settings.motion,
-            motion_window=settings.motion_window,
-            motion_weight=settings.motion_weight,
-        )
+    # The other processes receive the first one's weights (load_network).
+    wants_pretrained = not resuming and config.tune_from is None and distributed.is_main()
+    network = build_model(
+        settings.arch,
+        config.dataset.num_classes,
+        settings.num_segments,
+        config.pretrain if wants_pretrained else "none",
+        model=settings.network,
+        dropout=settings.dropout,
+        consensus=settings.consensus,
+        motion=settings.motion,
+        motion_window=settings.motion_window,
+        motion_weight=settings.motion_weight,
+    )
     network.backbone.recompute = config.recompute
     if config.tune_from is not None and not resuming:
-        new = tune_from(network, config.tune_from)
+        new = tune_from(network, read_shared_checkpoint(config.tune_from), config.tune_from)
         get_logger().info("fine-tuning from %s; new parameters: %s", config.tune_from, ", ".join(new) or "none")
     return network
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # ops/, from any working directory
 
+from ops.preparation import add_shard_options, shard_of
 from ops.runtime import OneLineParser, number_type, processors, run_script
 from ops.settings import add_source_arguments, resolve_sources
 
@@ -35,6 +36,7 @@ def parser() -> OneLineParser:
     add("--verify_frames", action="store_true",
         help="also compare random frames, as training reads them, with decoding the video from end to end "
         "(default: do not compare)")  # fmt: skip
+    add_shard_options(made)
     return made
 
 
@@ -44,8 +46,9 @@ def main() -> None:
 
     spec, lists = resolve_sources(parsed)
     options = CheckOptions(
-        parsed.decoder, parsed.jobs, parsed.timeout, parsed.report, parsed.write_clean, parsed.verify_frames
-    )
+        parsed.decoder, parsed.jobs, parsed.timeout, parsed.report, parsed.write_clean, parsed.verify_frames,
+        shard_of(parsed), parsed.status,
+    )  # fmt: skip
     sys.exit(check_lists(spec, lists, options))
 
 

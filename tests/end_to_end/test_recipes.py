@@ -47,10 +47,10 @@ def recorded(tmp_path: Path, script: str, *arguments: str, **environment: str) -
 
 def started(command: list[str]) -> tuple[str, int, list[str]]:
     processes = 1
-    if command[0] == "-m":
-        assert command[:3] == ["-m", "torch.distributed.run", "--standalone"]
-        processes = int(command[3].removeprefix("--nproc_per_node="))
-        command = command[4:]
+    if command[0].endswith("/torchrun.py"):
+        assert command[1] == "--standalone"
+        processes = int(command[2].removeprefix("--nproc_per_node="))
+        command = command[3:]
     return Path(command[0]).name, processes, command[1:]
 
 

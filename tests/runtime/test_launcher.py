@@ -37,7 +37,7 @@ class TestNumbers:
             1,
             4,
         )
-        assert launcher.address() == "host:29500"
+        assert launcher.address() == ("host", 29500)
 
     @pytest.mark.parametrize(
         ("values", "read", "words"),

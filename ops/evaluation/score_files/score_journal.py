@@ -3,13 +3,15 @@
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ops.runtime import InputError, write_atomically
+
+PIECE = 2**24  # bytes of records that are sent at a time, at least
 
 
 class ScoreJournal:
@@ -45,10 +47,13 @@ class ScoreJournal:
 
     def append(self, video: int, scores: np.ndarray) -> None:
         """Add one video's scores (views, classes)."""
-        assert self._file is not None
         body = np.int64(video).tobytes() + np.ascontiguousarray(scores, dtype=np.float32).tobytes()
+        self._write(body + np.uint32(zlib.crc32(body)).tobytes())
+
+    def _write(self, records: bytes) -> None:
+        assert self._file is not None
         try:
-            self._file.write(body + np.uint32(zlib.crc32(body)).tobytes())
+            self._file.write(records)
             self._file.flush()
         except OSError as error:
             raise InputError(f"{self.folder}: expected to write scores, got {error.strerror}") from None
@@ -65,6 +70,24 @@ class ScoreJournal:
             for video, record in self._records(path):
                 found[video] = np.frombuffer(record, np.float32, offset=8, count=self.shape[0] * self.shape[1])
         return {video: scores.reshape(self.shape) for video, scores in found.items()}
+
+    def pieces(self, wanted: Collection[int]) -> Iterator[bytes]:
+        """The records of these videos, as far as they are here, several at a time, for ``append_piece`` elsewhere."""
+        piece, left = bytearray(), set(wanted)
+        for path in self.paths():
+            for video, record in self._records(path):
+                if video in left:
+                    left.remove(video)
+                    piece += record
+                    if len(piece) >= PIECE:
+                        yield bytes(piece)
+                        piece.clear()
+        if piece:
+            yield bytes(piece)
+
+    def append_piece(self, piece: bytes) -> None:
+        """Add records that another process has made."""
+        self._write(piece)
 
     def _records(self, path: Path) -> Iterator[tuple[int, bytes]]:
         """Whole records of a file; an incomplete last record is skipped."""
@@ -84,8 +107,8 @@ class ScoreJournal:
         """Remove what other settings have left."""
         for path in self.paths():
             if not path.read_bytes().startswith(self.header):
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         for path in self.paths():
-            path.unlink()
+            path.unlink(missing_ok=True)

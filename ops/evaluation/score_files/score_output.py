@@ -48,25 +48,31 @@ class ScoreOutput:
         self.names = [record.path for record in source.records]
         self.labels = [record.label for record in source.records]
         self.data = _pictures_of(source)
+        self.data = distributed.from_main(self.data)  # where the pictures are may differ on other machines
         key = {
             "measurement": measurement.to_dict(),
             "clips": list(config.clips),
             "videos": hashlib.sha256("\n".join(self.names).encode()).hexdigest(),
             "data": self.data,
         }
+        key = distributed.from_main(key)
         name = f"clips_{config.clips[0]}_to_{config.clips[-1]}"
         shape = (len(config.clips) * config.num_crops, config.data.num_classes)
         self.journal = ScoreJournal(config.output_dir, name, key, shape)
         self._lock = distributed.on_main_only(self._claim)
+        if distributed.is_first_of_another_machine():  # whose folder may be another
+            self._make_folder()
+            self._check_journal()
+        distributed.barrier()
         self.is_complete: bool = distributed.on_main(self._is_complete)
+        if self.is_complete:
+            self.journal.remove()  # what other machines had when the first one completed
+            distributed.barrier()
 
     def _claim(self) -> BinaryIO:
         """Create the folder; refuse to replace scores of other settings. Returns the lock that keeps other runs out."""
         config = self.config
-        try:
-            config.output_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{config.output_dir}: expected a folder to write to, got {error.strerror}") from None
+        self._make_folder()
         lock = hold(config.output_dir / f".{self.journal.name}.lock")
         try:
             self._check_what_is_there()
@@ -77,19 +83,29 @@ class ScoreOutput:
             raise
         return lock
 
-    def _check_what_is_there(self) -> None:
+    def _make_folder(self) -> None:
+        folder = self.config.output_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: expected a folder to write to, got {error.strerror}") from None
+
+    def _check_journal(self) -> None:
         config, journal = self.config, self.journal
         if config.overwrite:
             if not config.resume_scores:
                 journal.remove()
             journal.remove_others()
-            return
-        if journal.paths() and not config.resume_scores:
+        elif journal.paths() and not config.resume_scores:
             raise InputError(
                 f"{journal.paths()[0]}: expected no interrupted test, got its partial scores; pass --resume_scores to "
                 f"resume it or --overwrite to start over"
             )
-        for path in self._paths():
+
+    def _check_what_is_there(self) -> None:
+        config = self.config
+        self._check_journal()
+        for path in () if config.overwrite else self._paths():
             if path.exists() and measured_videos(path, self.measurement, self.data) is None:
                 raise InputError(
                     f"{path}: expected scores of these settings, got those of other settings; choose another "
@@ -123,6 +139,23 @@ class ScoreOutput:
         view, label_of = read_view(paths[0]), dict(zip(self.names, self.labels, strict=True))
         return view.labels.tolist() == [label_of[name] for name in view.videos or ()]
 
+    def gather(self, left_out: Collection[int]) -> None:
+        """Take over, on the first process, the scores of machines whose folder it does not see."""
+        wanted: set[int] | None = None
+        if distributed.is_main():
+            wanted = set(range(len(self.names))) - set(self.journal.read()) - set(left_out)
+        wanted = distributed.from_main(wanted)
+        if not wanted:
+            return
+        pieces = iter(()) if distributed.is_main() else self.journal.pieces(wanted)
+        try:
+            for number, piece in enumerate(distributed.to_main(pieces)):
+                if number == 0:
+                    self.journal.open(distributed.rank())
+                self.journal.append_piece(piece)
+        finally:
+            self.journal.close()
+
     def write(self, left_out: Collection[int]) -> None:
         """Turn the journal into score files and log the accuracies; broken videos are skipped."""
         config, found = self.config, self.journal.read()
@@ -130,7 +163,7 @@ class ScoreOutput:
         if missing:
             raise InputError(
                 f"{config.output_dir}: expected scores of {plural(len(self.names), 'video')}, got none of "
-                f"{len(missing):,}, the first is {self.names[missing[0]]}; all processes must write to the same folder"
+                f"{len(missing):,}, the first is {self.names[missing[0]]}"
             )
         if not found:
             raise InputError(f"{config.data.val_list}: expected a video that can be read, got none")
@@ -144,7 +177,6 @@ class ScoreOutput:
                 config.output_dir, clip, crop, scores[:, view], labels, names, measurement, self.data,
                 config.data.class_names,
             )  # fmt: skip
-        self.journal.remove()
         rule = RULES[config.average]
         averaged = sum(rule(scores[:, view]) for view in range(scores.shape[1])) / scores.shape[1]
         if config.csv_file is not None:

@@ -7,22 +7,36 @@ other does.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ops.data import DatasetSpec
 from ops.preparation.checking import reports
 from ops.preparation.checking.facts import Facts, ListedVideo, Problem
 from ops.preparation.checking.inspection import Inspect, digest
-from ops.preparation.checking.journal import Journal
+from ops.preparation.checking.journal import Journal, Known, facts_in
 from ops.preparation.checking.list_check import Finding, VideoList, find_problems, read_entries, same_size, videos_of
-from ops.runtime import SHOWN, Done, InputError, plural, print_any_name, progress_bar, run_tasks
+from ops.preparation.jobs.shards import EVERYTHING, Shard
+from ops.runtime import (
+    SHOWN,
+    Done,
+    Failure,
+    InputError,
+    plural,
+    print_any_name,
+    progress_bar,
+    run_tasks,
+    show,
+    try_lock,
+)
 from ops.video import PacketIndex, choose_decoder
 
-JOURNAL = ".check_dataset.jsonl"
+JOURNAL = ".check_dataset{}.jsonl"  # of all videos, or of one part of them
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,8 @@ class CheckOptions:
         report: folder of the reports; None for that of each list.
         write_clean: also write lists without what cannot be used.
         verify_frames: compare the frames that training reads with those of plain decoding.
+        shard: only these videos are read, and nothing is reported; a check of all takes over what is known.
+        status: nothing is read.
     """
 
     decoder: str
@@ -44,6 +60,8 @@ class CheckOptions:
     report: Path | None
     write_clean: bool
     verify_frames: bool = False
+    shard: Shard = EVERYTHING
+    status: bool = False
 
 
 def check_lists(spec: DatasetSpec, paths: Sequence[Path], options: CheckOptions) -> int:
@@ -70,16 +88,73 @@ def check(spec: DatasetSpec, lists: Sequence[VideoList], options: CheckOptions) 
         "decoder": decoder,
         "verify_frames": options.verify_frames,
     }
-    with Journal((options.report or lists[0].path.parent) / JOURNAL, settings) as journal:
+    folder, videos = options.report or lists[0].path.parent, videos_of(lists)
+    if options.status:
+        return show_status(folder, settings, videos)
+    own = folder / JOURNAL.format(options.shard.suffix)
+    with Journal(own, settings) as journal:
         index = PacketIndex.beside(lists[0].path, spec.root) if spec.storage == "videos" else None
         work = Inspect(spec, decoder, options.verify_frames, index)
-        facts = inspect_all(videos_of(lists), work, options, journal)
+        if options.shard.count > 1:
+            return check_shard(spec, videos, work, options, journal)
+        parts = journals_of_parts(folder, settings)
+        for known in parts.values():
+            journal.known.update(known)
+        facts = inspect_all(videos, work, options, journal)
         found = find_problems(lists, spec, facts, digest_all(facts, options))
         described = f"data set {spec.name}, {spec.storage}, {plural(spec.num_classes, 'class')}"
         for part, findings in zip(lists, found, strict=True):
             report(part, findings, described, options)
         journal.finish()
+        for path in parts:
+            path.unlink(missing_ok=True)
     return 1 if any(found) else 0
+
+
+def check_shard(
+    spec: DatasetSpec, videos: Sequence[ListedVideo], work: Inspect, options: CheckOptions, journal: Journal
+) -> int:
+    """Read the videos of one part into its journal; returns the exit status."""
+    own = [video for video in videos if options.shard.has(os.path.relpath(video.path, spec.root))]
+    facts = inspect_all(own, work, options, journal)
+    wrong = [Failure(video.name, facts[video].problems[0].detail) for video in own if facts[video].problems]
+    print(f"{options.shard}, by name: {plural(len(own), 'video')}, {len(wrong):,} with problems; the same command "
+          f"without --shard reports on all")  # fmt: skip
+    show("with problems", wrong)
+    return 1 if wrong else 0
+
+
+def journals_of_parts(folder: Path, settings: dict[str, Any]) -> dict[Path, Known]:
+    """What the parts of a check have found, by file.
+
+    Raises:
+        InputError: one of them is still running.
+    """
+    found = {}
+    for path in sorted(folder.glob(JOURNAL.format("_*of*"))):
+        with path.open("a+", encoding="utf-8") as file:
+            if not try_lock(file):
+                raise InputError(f"{path}: expected all parts of this check to have ended, got one that is running")
+            file.seek(0)
+            known = facts_in(file.read(), settings)
+        if known is not None:
+            found[path] = known
+    return found
+
+
+def show_status(folder: Path, settings: dict[str, Any], videos: Sequence[ListedVideo]) -> int:
+    """Print how many videos are read, have problems, and are missing, over all parts; returns the exit status."""
+    known: Known = {}
+    for path in sorted(folder.glob(JOURNAL.format("*"))):
+        known |= facts_in(path.read_text(encoding="utf-8"), settings) or {}
+    there = [video.name for video in videos if video.name in known]
+    wrong = [Failure(name, known[name][1].problems[0].detail) for name in there if known[name][1].problems]
+    missing = len(videos) - len(there)
+    print(
+        f"{plural(len(videos), 'video')}: {len(there) - len(wrong):,} done, {len(wrong):,} failed, {missing:,} missing"
+    )
+    show("failed", wrong)
+    return 1 if wrong or missing else 0
 
 
 def check_targets(lists: Sequence[VideoList], folder: Path | None) -> None:

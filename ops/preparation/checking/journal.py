@@ -10,6 +10,23 @@ from typing import Any
 from ops.preparation.checking.facts import Facts, ListedVideo, Problem
 from ops.runtime import InputError, try_lock
 
+Known = dict[str, tuple[list[int], Facts]]  # by name: the stamp of what was checked, and what was found
+
+
+def facts_in(text: str, settings: dict[str, Any]) -> Known | None:
+    """What a journal's text holds; None where it is of other settings."""
+    first, *lines = text.split("\n")
+    known: Known = {}
+    try:
+        if first != json.dumps(settings) or not lines:
+            return None
+        for line in lines[:-1]:
+            name, stamp, (frames, size, problems) = json.loads(line)
+            known[name] = (stamp, Facts(frames, size, tuple(Problem(*problem) for problem in problems)))
+    except (ValueError, TypeError):
+        return None
+    return known
+
 
 class Journal:
     """A file of facts, one per line; one run at a time holds it, and a run that completes removes it.
@@ -31,24 +48,15 @@ class Journal:
         if not try_lock(self.file):
             self.file.close()
             raise InputError(f"{path.parent}: expected no other check in this folder, got one (--report)")
-        self.known = self._read(settings)
-
-    def _read(self, settings: dict[str, Any]) -> dict[str, tuple[list[int], Facts]]:
         self.file.seek(0)
-        first, *lines = self.file.read().split("\n")
-        known = {}
-        try:
-            if first != json.dumps(settings) or not lines:
-                raise ValueError("a journal of other settings")
-            for line in lines[:-1]:
-                name, stamp, (frames, size, problems) = json.loads(line)
-                known[name] = (stamp, Facts(frames, size, tuple(Problem(*problem) for problem in problems)))
-        except (ValueError, TypeError):
+        text = self.file.read()
+        found = facts_in(text, settings)
+        if found is None:
             self.file.truncate(0)
             self._write(settings)
-            return {}
-        self.file.truncate(self.file.tell() - len(lines[-1]))  # a line that was not finished; all is ASCII
-        return known
+        else:  # without a line that was not finished; all is ASCII
+            self.file.truncate(len(text) - len(text.rpartition("\n")[2]))
+        self.known = found or {}
 
     def _write(self, content: Any) -> None:
         try:

@@ -20,6 +20,7 @@ from typing import Any
 
 from ops.preparation.jobs.batch_plan import Plan, plan_batch
 from ops.preparation.jobs.output_items import FinishItem, WriteOutput, Written
+from ops.preparation.jobs.shards import EVERYTHING, Shard, add_shard_options, shard_of
 from ops.preparation.video_files import describe_skipped
 from ops.runtime import (
     SHOWN,
@@ -49,6 +50,8 @@ class BatchOptions:
     timeout: float
     keep_damaged: bool
     dry_run: bool
+    shard: Shard = EVERYTHING
+    status: bool = False
 
 
 def add_batch_options(parser: argparse.ArgumentParser) -> None:
@@ -65,16 +68,24 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
         help="keep what can be decoded of a damaged or cut-off video, and report it (default: such a video fails)",
         )  # fmt: skip
     add("--dry-run", action="store_true", help="only print what would be done (default: do it)")
+    add_shard_options(parser)
 
 
 def batch_options(parsed: argparse.Namespace) -> BatchOptions:
     """The part of a parsed command line that ``add_batch_options`` declared."""
-    return BatchOptions(**{field.name: getattr(parsed, field.name) for field in fields(BatchOptions)})
+    values = {field.name: getattr(parsed, field.name) for field in fields(BatchOptions)}
+    return BatchOptions(**values | {"shard": shard_of(parsed)})
 
 
 @contextlib.contextmanager
-def claimed_folder(out: Path, tool: str, settings: dict[str, Any], check: Check) -> Iterator[None]:
-    """Lock ``out`` for this run, and check that its content was made with the same settings.
+def claimed_folder(
+    out: Path,
+    tool: str,
+    settings: dict[str, Any],
+    check: Check = lambda path, text: None,
+    shard: Shard = EVERYTHING,
+) -> Iterator[None]:
+    """Lock a part of ``out`` for this run, and check that its content was made with the same settings.
 
     Without the check, a run with other settings would take the outputs of an earlier one for its own.
 
@@ -88,14 +99,14 @@ def claimed_folder(out: Path, tool: str, settings: dict[str, Any], check: Check)
     except OSError as error:
         raise InputError(f"{out}: expected a folder to write to, got {error.strerror}") from None
     with file:
-        if not try_lock(file):
-            raise InputError(f"{out}: expected no other run in this folder, got one that has locked {path.name}")
+        if not try_lock(file, shard.first, shard.places):
+            these = "in this folder" if shard.count == 1 else f"for the videos of {shard}"
+            raise InputError(f"{out}: expected no other run {these}, got one that has locked {path.name}")
         file.seek(0)
-        text = file.read()
-        if not text:
+        if not file.read():
             write_settings(path, file.fileno(), settings)
-        else:
-            check(path, text)
+        file.seek(0)
+        check(path, file.read())  # opening the file once more would end the lock
         yield
 
 
@@ -137,20 +148,24 @@ class Batch:
     def run(self, options: BatchOptions) -> int:
         """Do what is not done yet; returns the exit status."""
         print_any_name()
-        plan = plan_batch(options.videos, options.out, self.suffix, self.first)
+        plan = plan_batch(options.videos, options.out, self.suffix, self.first, options.shard)
+        if options.shard.count > 1:
+            print(f"{options.shard}, by name")
+        if options.status:
+            return self.show_status(plan, options.out)
         if options.dry_run:
             settings = options.out / f".{self.tool}.json"
             if settings.is_file():
                 self.check_settings(settings, settings.read_text(encoding="utf-8"))
             self.preview(plan)
             return 1 if plan.failures else 0
-        with claimed_folder(options.out, self.tool, self.settings, self.check_settings):
+        with claimed_folder(options.out, self.tool, self.settings, self.check_settings, options.shard):
             return self.carry_out(plan, options)
 
     def check_settings(self, path: Path, text: str) -> None:
         """Raise unless ``text``, from ``path``, holds the settings of this run."""
         try:
-            found = json.loads(text)
+            found = json.loads(text.partition("\n")[0])  # parts that start at once may all have written them
         except ValueError as error:
             raise InputError(f"{path}: expected the settings of an earlier run, got invalid JSON ({error})") from None
         saved = {**self.before, **found} if isinstance(found, dict) else {}
@@ -193,7 +208,7 @@ class Batch:
             except KeyboardInterrupt:
                 interrupted = True
         self.sum_up(plan, done, failures, time.monotonic() - started)
-        self.report(failures, options.out)
+        self.report(failures, options.out / f"{self.tool}_failed{options.shard.suffix}.txt")
         if interrupted:
             left = len(plan.todo) - len(done) - (len(failures) - len(plan.failures))
             print(f"interrupted with {plural(left, 'video')} left; run the same command to continue", file=sys.stderr)
@@ -209,12 +224,26 @@ class Batch:
         remarks = [Failure(name, written.remark) for name, written in done.items() if written.remark]
         show("damaged, but kept", remarks)
 
-    def report(self, failures: Sequence[Failure], out: Path | None = None) -> None:
-        """Print what failed and why to stderr, the first of them; write all of them to a file in ``out``."""
+    def show_status(self, plan: Plan, out: Path) -> int:
+        """Print how many videos are done, failed and missing, whoever did them; returns the exit status."""
+        failed = {failure.name: failure.reason for failure in plan.failures}
+        todo = {item.name for item in plan.todo}
+        for path in sorted(out.glob(f"{self.tool}_failed*.txt")):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                name, _, reason = line.partition(": ")
+                if name in todo:  # and not done since
+                    failed[name] = reason
+        total = len(plan.finished) + len(plan.failures) + len(plan.todo)
+        missing = total - len(plan.finished) - len(failed)
+        print(f"{plural(total, 'video')}: {len(plan.finished):,} done, {len(failed):,} failed, {missing:,} missing")
+        show("failed", [Failure(name, reason) for name, reason in failed.items()])
+        return 1 if failed or missing else 0
+
+    def report(self, failures: Sequence[Failure], path: Path | None = None) -> None:
+        """Print what failed and why to stderr, the first of them; write all of them to a file."""
         show("failed", failures)
-        if out is None:
+        if path is None:
             return
-        path = out / f"{self.tool}_failed.txt"
         if not failures:
             path.unlink(missing_ok=True)
             return
@@ -229,4 +258,4 @@ class Batch:
 def rest(plan: Plan) -> str:
     """What a run does not touch."""
     others = f"; {describe_skipped(plan.others)}" if plan.others else ""
-    return f"already done: {plan.finished:,}{others}"
+    return f"already done: {len(plan.finished):,}{others}"

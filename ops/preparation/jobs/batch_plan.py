@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ops.preparation.jobs.output_items import Item
+from ops.preparation.jobs.shards import Shard
 from ops.preparation.video_files import describe_skipped, find_videos
 from ops.runtime import Failure, InputError
 
@@ -18,18 +20,18 @@ class Plan:
 
     Args:
         todo: items without an output.
-        finished: how many outputs exist.
+        finished: names of the videos whose outputs exist.
         failures: items that cannot be started.
         others: how many files that are not videos have which ending.
     """
 
     todo: tuple[Item, ...]
-    finished: int
+    finished: tuple[str, ...]
     failures: tuple[Failure, ...]
     others: Mapping[str, int]
 
 
-def plan_batch(source: Path, out: Path, suffix: str, first: str) -> Plan:
+def plan_batch(source: Path, out: Path, suffix: str, first: str, shard: Shard) -> Plan:
     """Matches the videos of ``source`` with outputs in ``out``.
 
     Args:
@@ -37,6 +39,7 @@ def plan_batch(source: Path, out: Path, suffix: str, first: str) -> Plan:
         out: folder of the outputs.
         suffix: ending of an output's name, instead of the video's.
         first: name of a file that an output, if it is a folder, contains.
+        shard: of the videos; their outputs alone are looked for, and each folder of outputs is listed once.
     """
     others: Counter[str] = Counter()
     if source.is_file():
@@ -50,38 +53,78 @@ def plan_batch(source: Path, out: Path, suffix: str, first: str) -> Plan:
     if not videos:
         got = describe_skipped(others) if others else "no file"
         raise InputError(f"{source}: expected videos, like .mp4 or .webm, got none: {got}")
-    todo, failures = [], []
-    output_of = {video: out / video.with_name(video.stem + suffix) for video in videos}
-    owner = {output: video for video, output in reversed(output_of.items())}  # the first of several
-    finished = 0
-    for video, output in output_of.items():
-        inside = next((owner[parent] for parent in output.parents if parent in owner), None)
-        if owner[output] != video:
-            failures.append(
-                Failure(str(video), f"its output would have the same path as that of {owner[output]}: {output}")
-            )
-        elif inside is not None:
-            failures.append(Failure(str(video), f"its output would lie inside the output folder of {inside}: {output}"))
-        elif is_foreign(output, first):
-            failures.append(
-                Failure(str(video), f"expected no file or a complete output at {output}, got something else")
-            )
-        elif is_finished(output):
-            finished += 1
+    names = [video.as_posix() for video in videos]
+    output_of = {name: os.path.splitext(name)[0] + suffix for name in names}
+    owner = {output: name for name, output in reversed(output_of.items())}  # the first of several
+    there = _Listings(out)
+    todo, failures, finished = [], [], []
+    for name, output in output_of.items():
+        if not shard.has(name):
+            continue
+        problem = _clash(name, output, owner, out) or there.problem(output, first)
+        if problem is not None:
+            failures.append(Failure(name, problem))
+        elif there.is_finished(output):
+            finished.append(name)
         else:
-            todo.append(Item(str(video), source / video, output))
-    return Plan(tuple(todo), finished, tuple(failures), others)
+            todo.append(Item(name, source / name, out / output))
+    return Plan(tuple(todo), tuple(finished), tuple(failures), others)
 
 
-def is_finished(output: Path) -> bool:
-    """Whether an output exists; an empty folder does not count."""
-    if output.is_dir():
-        return next(output.iterdir(), None) is not None
-    return output.exists()
+def _clash(name: str, output: str, owner: Mapping[str, str], out: Path) -> str | None:
+    """What another video makes impossible, in words."""
+    if owner[output] != name:
+        return f"its output would have the same path as that of {owner[output]}: {out / output}"
+    parts = output.split("/")
+    above = ("/".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1))
+    inside = next((owner[folder] for folder in above if folder in owner), None)
+    return None if inside is None else f"its output would lie inside the output folder of {inside}: {out / output}"
 
 
-def is_foreign(output: Path, first: str) -> bool:
-    """Whether the output's path is taken by something that this tool did not make."""
-    if first and output.is_dir():
-        return is_finished(output) and not (output / first).is_file()
-    return output.is_dir() != bool(first) and output.exists()
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not os.path.exists(entry)
+
+
+class _Listings:
+    """What there is in the folders of outputs; each is listed once, which a slow file system thanks."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self._folders: dict[str, dict[str, bool]] = {}
+        self._with_first: set[str] = set()
+
+    def _in(self, folder: str) -> dict[str, bool]:
+        """Names in a folder, and whether each is a folder itself."""
+        if folder not in self._folders:
+            try:
+                with os.scandir(self.out / folder) as entries:
+                    self._folders[folder] = {
+                        entry.name: entry.is_dir() for entry in entries if not _leads_nowhere(entry)
+                    }
+            except (FileNotFoundError, NotADirectoryError):
+                self._folders[folder] = {}
+        return self._folders[folder]
+
+    def is_finished(self, output: str) -> bool:
+        """Whether an output exists; an empty folder does not count."""
+        folder, _, name = output.rpartition("/")
+        is_folder = self._in(folder).get(name)
+        return is_folder is not None and (not is_folder or output in self._with_first or self._is_filled(output))
+
+    def problem(self, output: str, first: str) -> str | None:
+        """That the output's path is taken by something that this tool did not make, in words."""
+        folder, _, name = output.rpartition("/")
+        is_folder = self._in(folder).get(name)
+        if is_folder is None:
+            return None
+        if first and is_folder:
+            if (self.out / output / first).is_file():
+                self._with_first.add(output)
+            foreign = output not in self._with_first and self._is_filled(output)
+        else:
+            foreign = is_folder != bool(first)
+        return f"expected no file or a complete output at {self.out / output}, got something else" if foreign else None
+
+    def _is_filled(self, output: str) -> bool:
+        with os.scandir(self.out / output) as entries:
+            return next(entries, None) is not None

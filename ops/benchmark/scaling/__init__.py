@@ -1,0 +1,1 @@
+"""How long training takes on how many GPUs, on paper, and the paper against processes of one host."""
