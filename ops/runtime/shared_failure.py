@@ -41,6 +41,7 @@ class FailureWatch:
         self._rank = rank
         self._processes = processes
         self._speaks = speaks
+        self._reached = True  # the store
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -69,7 +70,7 @@ class FailureWatch:
 
     def point_to_first(self) -> None:
         """Say which process has failed first, where that is on another machine."""
-        _within(2 * WAIT_SECONDS, self._point, None)
+        _within(2 * WAIT_SECONDS, self._point)
 
     def _point(self) -> None:
         if not self._speaks:
@@ -91,7 +92,9 @@ class FailureWatch:
             self._store.set(_REASON, json.dumps([platform.node(), this_process(), " ".join(reason.split())]))
             return True
 
-        return _within(WAIT_SECONDS, note, True)
+        first = _within(WAIT_SECONDS, note)
+        self._reached = first is not None
+        return first is not False
 
     def leave(self, said: bool) -> None:
         """Before this process ends: the one that has said why waits until all others have left."""
@@ -101,7 +104,8 @@ class FailureWatch:
                 self._wait_for(self._processes - 1)
             self._leave()
 
-        _within(3 * WAIT_SECONDS, wait, None)
+        if self._reached:
+            _within(3 * WAIT_SECONDS, wait)
 
     def _leave(self) -> None:
         try:
@@ -121,8 +125,8 @@ class FailureWatch:
             return
 
 
-def _within(seconds: float, function: Callable[[], Result], otherwise: Result) -> Result:
-    """What a function returns, or ``otherwise``: the store may not answer, ever, or fail."""
+def _within(seconds: float, function: Callable[[], Result]) -> Result | None:
+    """What a function returns, or None: the store may not answer, ever, or fail."""
     answers: list[Result] = []
 
     def ask() -> None:
@@ -134,4 +138,4 @@ def _within(seconds: float, function: Callable[[], Result], otherwise: Result) -
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
-    return answers[0] if answers else otherwise
+    return answers[0] if answers else None
