@@ -53,9 +53,9 @@ def read_hashed_checkpoint(path: str | Path) -> tuple[dict[str, Any], str]:
 
     Of several processes, the first reads it and sends it to the others; every process calls it.
     """
-    data, said = distributed.on_main_only(lambda: _read_whole(path)) or (None, None)
-    data, said = distributed.bytes_from_main(data), distributed.from_main(said)
-    return _content(data, said, Path(path)), hashlib.sha256(data).hexdigest()[:16]
+    read, said = distributed.on_main_only(lambda: _read_whole(path)) or (None, None)
+    data = distributed.bytes_from_main(read)
+    return _content(data, distributed.from_main(said), Path(path)), hashlib.sha256(data).hexdigest()[:16]
 
 
 def _read_whole(path: str | Path) -> tuple[bytes, dict[str, Any]]:
@@ -274,13 +274,18 @@ def load_weights(model: nn.Module, source: str | Path | Mapping[str, Any], name:
     return {} if key is None else {k: v for k, v in content.items() if k != key}
 
 
-def tune_from(model: nn.Module, source: str | Path) -> list[str]:
+def tune_from(model: nn.Module, source: str | Path | Mapping[str, Any], name: str = "checkpoint") -> list[str]:
     """Fill all but a head of another size; returns the names of the parameters left as they were.
+
+    Args:
+        source: a file, or what ``read_checkpoint`` returned of one.
+        name: what errors call it where ``source`` is no file.
 
     Raises:
         InputError: anything but the head differs.
     """
-    weights = model_weights(read_checkpoint(source), str(source))
+    where, content = (name, source) if isinstance(source, Mapping) else (str(source), read_checkpoint(source))
+    weights = model_weights(content, where)
     own = model.state_dict()
     head = [k for k in own if k.startswith("head.")]
     left_out = [k for k in head if k not in weights or weights[k].shape != own[k].shape]
@@ -290,6 +295,6 @@ def tune_from(model: nn.Module, source: str | Path) -> list[str]:
     complete = weights | {k: own[k] for k in left_out}
     report = compare_keys(model, complete)
     if report:
-        _refuse(str(source), "all weights except the head's to fit this model", model, complete, report)
+        _refuse(where, "all weights except the head's to fit this model", model, complete, report)
     model.load_state_dict(weights, strict=False)
     return left_out
