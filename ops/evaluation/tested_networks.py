@@ -11,7 +11,7 @@ from ops.checkpoints import Description, describe, load_weights, read_hashed_che
 from ops.data import DatasetSpec
 from ops.evaluation.checkpoint_options import Resolved, about_data, resolve
 from ops.evaluation.measurement import Checkpoint
-from ops.models import Recognizer, build_model, fuse_for_inference
+from ops.models import Recognizer, build_model, fuse_for_inference, use_deform_backend
 from ops.runtime import InputError, get_logger
 from ops.settings import TestConfig, TestModel
 
@@ -56,7 +56,9 @@ def load_networks(
     """
     tested, resolved = [], []
     for model, each in zip(config.models, weights, strict=True):
-        opened = build_network(each, _given(config, model), device, config.data.num_classes, config.compile)
+        opened = build_network(
+            each, _given(config, model), device, config.data.num_classes, config.compile, config.deform
+        )
         config = replace(config, dataset=_named(config.data, opened.found))
         remarks = (*opened.settings.contradictions, *about_data(config.data, opened.found))
         announce(model.weights, opened.settings, remarks)
@@ -75,9 +77,11 @@ class Opened:
     checkpoint: Checkpoint
 
 
-def open_network(path: Path, given: Mapping[str, Any], device: torch.device, compiled: bool = False) -> Opened:
+def open_network(
+    path: Path, given: Mapping[str, Any], device: torch.device, compiled: bool = False, deform: str = "auto"
+) -> Opened:
     """``build_network`` of a file, with the classes of its head."""
-    return build_network(read_weights(path), given, device, compiled=compiled)
+    return build_network(read_weights(path), given, device, compiled=compiled, deform=deform)
 
 
 def build_network(
@@ -86,6 +90,7 @@ def build_network(
     device: torch.device,
     num_classes: int | None = None,
     compiled: bool = False,
+    deform: str = "auto",
 ) -> Opened:
     """The network of a checkpoint, ready to score clips.
 
@@ -93,6 +98,7 @@ def build_network(
         given: settings that come before what the checkpoint says, by name.
         num_classes: of the data; None for those of its head.
         compiled: whether torch.compile compiles it.
+        deform: what computes deformable convolutions (--deform).
 
     Raises:
         InputError: it does not fit, or nobody says what is needed.
@@ -113,6 +119,7 @@ def build_network(
     )
     load_weights(network, content, str(path))
     network = fuse_for_inference(network).to(device)
+    use_deform_backend(network, deform)
     if compiled:
         network.compile()
     epoch = content.get("epoch")
