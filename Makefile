@@ -28,7 +28,7 @@ ifneq ($(filter-out $(WINGS),$(WING)),)
 $(error Expected WING to be one of: $(WINGS). Got: $(WING))
 endif
 
-.PHONY: help demo demo-control study test test-slow test-fuzz lint clean
+.PHONY: help demo demo-control study test test-slow test-fuzz test-gpu bench-gpu lint clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -69,10 +69,25 @@ test: .venv/installed-dev ## run the tests; make test WING=models runs those of 
 	$(PYTEST) -n 2 --dist loadfile $(addprefix tests/,$(WING))
 
 test-slow: .venv/installed-dev ## run the long tests as well (WING works here too)
-	$(PYTEST) -n 2 --dist loadfile -m "slow or not slow" $(addprefix tests/,$(WING))
+	$(PYTEST) -n 2 --dist loadfile -m "not gpu" $(addprefix tests/,$(WING))
 
 test-fuzz: .venv/installed-dev ## try more than 10,000 made-up lists, TOML files, pickles, checkpoints, command lines (minutes)
 	$(PYTEST) tests/end_to_end/test_fuzz.py --hypothesis-profile=many
+
+# REHEARSE=1 tries the next two on a CPU, with tiny sizes.
+ifeq ($(REHEARSE),1)
+GPU_TESTS := MSN_REHEARSE=1 TRITON_INTERPRET=1 MSN_GPU_REPORT=results/gpu/rehearsed_tests
+GPU_BENCH := --device cpu --segments 2 --input_size 32 --batch_sizes 1 2 --output results/gpu/rehearsed_figures
+else
+GPU_TESTS := TRITON_INTERPRET=0 MSN_GPU_REPORT=results/gpu/tests
+GPU_BENCH := --page docs/performance.md
+endif
+
+test-gpu: .venv/installed-dev ## run the tests that need a GPU; their results: results/gpu/tests.md and .json (REHEARSE=1: on a CPU)
+	$(GPU_TESTS) $(PYTEST) -m gpu tests/gpu tests/training/test_nonfinite.py
+
+bench-gpu: .venv/installed-dev ## measure on a GPU and fill docs/performance.md; results/gpu/figures.json (REHEARSE=1: on a CPU)
+	$(BIN)/python scripts/benchmarks/gpu.py $(GPU_BENCH)
 
 lint: .venv/installed-dev ## check style and types with ruff and mypy
 	$(BIN)/ruff check .

@@ -1,8 +1,12 @@
 """Shared by all tests: signals as in a terminal, and a tiny rendered motion set."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+
+# Triton's kernels run in its interpreter, which needs no GPU, unless `make test-gpu` says 0. It is read at import.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import pytest
 from hypothesis import settings

@@ -1,5 +1,7 @@
 from .complexity_report import ComplexityOptions as ComplexityOptions
 from .complexity_report import report_complexity as report_complexity
+from .gpu.run import GPUBenchmarkOptions as GPUBenchmarkOptions
+from .gpu.run import run_gpu_benchmark as run_gpu_benchmark
 from .run import BenchmarkOptions as BenchmarkOptions
 from .run import Oracles as Oracles
 from .run import run_benchmark as run_benchmark

@@ -1,6 +1,7 @@
 """The sides of benchmark.py loader and test: reading as the published code does, and as this project does."""
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -251,3 +252,16 @@ def loader_sizes(shape: ClipShape, oracle: LoaderOracle) -> dict[str, int]:
         assert isinstance(ours, torch.Tensor)
         naive = oracle.to_tensor([Image.new("RGB", (shape.size, shape.size))] * (shape.frames * shape.segments))
         return {"bytes a clip, oracle": naive.nbytes, "bytes a clip, loader": ours.nbytes}
+
+
+def training_clips_per_second(folder: Path, shape: ClipShape, seconds: float = 3) -> float:
+    """How many training clips of a made video one process reads in a second."""
+    make_video(folder / "made.mp4")
+    source = VideoSource(_spec(folder, "videos"), [VideoRecord("made.mp4", None, 0)], _decoders()[0])
+    work = _train_clip(source, shape)
+    work()
+    begun, clips = time.perf_counter(), 0
+    while clips == 0 or time.perf_counter() - begun < seconds:
+        work()
+        clips += 1
+    return clips / (time.perf_counter() - begun)

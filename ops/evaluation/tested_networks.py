@@ -11,7 +11,7 @@ from ops.checkpoints import Description, describe, load_weights, read_hashed_che
 from ops.data import DatasetSpec
 from ops.evaluation.checkpoint_options import Resolved, about_data, resolve
 from ops.evaluation.measurement import Checkpoint
-from ops.models import Recognizer, build_model, fuse_for_inference
+from ops.models import Recognizer, build_model, fuse_for_inference, use_deform_backend
 from ops.runtime import InputError, get_logger
 from ops.settings import TestConfig, TestModel
 
@@ -56,7 +56,9 @@ def load_networks(
     """
     tested, resolved = [], []
     for model, each in zip(config.models, weights, strict=True):
-        opened = build_network(each, _given(config, model), device, config.data.num_classes, config.compile)
+        opened = build_network(
+            each, _given(config, model), device, config.data.num_classes, config.compile, deform=config.deform
+        )
         config = replace(config, dataset=_named(config.data, opened.found))
         remarks = (*opened.settings.contradictions, *about_data(config.data, opened.found))
         announce(model.weights, opened.settings, remarks)
@@ -76,10 +78,15 @@ class Opened:
 
 
 def open_network(
-    path: Path, given: Mapping[str, Any], device: torch.device, compiled: bool = False, fused: bool = True
+    path: Path,
+    given: Mapping[str, Any],
+    device: torch.device,
+    compiled: bool = False,
+    fused: bool = True,
+    deform: str = "auto",
 ) -> Opened:
     """``build_network`` of a file, with the classes of its head."""
-    return build_network(read_weights(path), given, device, compiled=compiled, fused=fused)
+    return build_network(read_weights(path), given, device, compiled=compiled, fused=fused, deform=deform)
 
 
 def build_network(
@@ -89,6 +96,7 @@ def build_network(
     num_classes: int | None = None,
     compiled: bool = False,
     fused: bool = True,
+    deform: str = "auto",
 ) -> Opened:
     """The network of a checkpoint, ready to score clips.
 
@@ -97,6 +105,7 @@ def build_network(
         num_classes: of the data; None for those of its head.
         compiled: whether torch.compile compiles it.
         fused: whether BatchNorms are folded into convolutions: faster, but convolutions then give what BatchNorms gave.
+        deform: what computes deformable convolutions (--deform).
 
     Raises:
         InputError: it does not fit, or nobody says what is needed.
@@ -117,6 +126,7 @@ def build_network(
     )
     load_weights(network, content, str(path))
     network = (fuse_for_inference(network) if fused else network.eval()).to(device)
+    use_deform_backend(network, deform)
     if compiled:
         network.compile()
     epoch = content.get("epoch")

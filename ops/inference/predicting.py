@@ -94,6 +94,7 @@ class Prediction:
                 num_crops=config.num_crops,
                 amp=config.amp,
                 compiled=config.compile,
+                deform=config.deform,
             )
             with ExitStack() as files:
                 for path, opened in ((config.json, json_file), (config.csv, csv_file)):

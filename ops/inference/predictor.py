@@ -46,6 +46,7 @@ class Predictor:
         num_clips, num_crops: views of a video.
         amp: ``bf16`` or ``fp16`` for mixed precision.
         compiled: whether torch.compile compiles the network.
+        deform: what computes deformable convolutions (``--deform`` of the scripts).
         settings: what the checkpoint does not say or what is to come before it: ``network``, ``arch``, ``motion``,
             ``num_segments``, ``motion_window``, ``motion_weight``, ``input_size``, ``dense_sample``.
 
@@ -64,6 +65,7 @@ class Predictor:
         num_crops: int = 1,
         amp: str | None = None,
         compiled: bool = False,
+        deform: str = "auto",
         **settings: Any,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -73,7 +75,7 @@ class Predictor:
             self.network = OnnxNetwork(Path(checkpoint), self.device)
             self.found, self.settings = self.network.found, self.network.settings(settings, Path(checkpoint))
         else:
-            opened = open_network(Path(checkpoint), settings, self.device, compiled=compiled)
+            opened = open_network(Path(checkpoint), settings, self.device, compiled=compiled, deform=deform)
             self.network, self.found, self.settings = opened.network, opened.found, opened.settings
         self.num_classes = self.network.num_classes
         self.has_names = bool(class_names or self.found.class_names)

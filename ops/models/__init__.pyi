@@ -1,10 +1,12 @@
 from .build import build_model as build_model
-from .deform_conv import DeformConv2d as DeformConv2d
+from .deformable.deform_conv import DeformConv2d as DeformConv2d
+from .deformable.deform_conv import use_deform_backend as use_deform_backend
 from .fusion import fuse_for_inference as fuse_for_inference
 from .msn import DSME as DSME
 from .msn import STPME as STPME
 from .names import ARCHS as ARCHS
 from .names import CONSENSUS_TYPES as CONSENSUS_TYPES
+from .names import DEFORM_BACKENDS as DEFORM_BACKENDS
 from .names import FRAMES_PER_SEGMENT as FRAMES_PER_SEGMENT
 from .names import MOTION_MODULES as MOTION_MODULES
 from .names import NETWORKS as NETWORKS

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ops.models.deform_conv import DeformConv2d
+from ops.models.deformable.choice import Verdict, choose
+from ops.models.deformable.deform_conv import DeformConv2d, wants_gradients
 from ops.models.names import Design
 from ops.models.resnet import Block, MotionPath, ResNet
 from ops.models.temporal_shift import TemporalShift
@@ -145,8 +146,27 @@ class DSME(nn.Module):
         steps = current.shape[1]
         following = _like_weights(following.flatten(0, 1), self.align3.offset)  # (B*(w-1), c, H, W)
         pooled = self.pooled_bn(self.pooled(F.max_pool2d(following, 3, stride=1, padding=1)))
-        aligned = (self.align3(following) + self.align5(following) + pooled).unflatten(0, (-1, steps))
-        return torch.sub(aligned, current, alpha=3).abs().mean(dim=(3, 4))
+        backend = self._backend(following, pooled)
+        if backend.tile is not None:
+            return self._fused_motion(following, pooled, current, backend)
+        aligned = self.align3(following, backend) + self.align5(following, backend) + pooled
+        return torch.sub(aligned.unflatten(0, (-1, steps)), current, alpha=3).abs().mean(dim=(3, 4))
+
+    def _backend(self, following: Tensor, pooled: Tensor) -> Verdict:
+        """Which back end aligns the next segments: they are few, and both convolutions have the same."""
+        weight = self.align3.weight
+        trains = wants_gradients(following, weight)
+        # Offsets have the type that a convolution gives, like what was pooled.
+        return choose(self.align3.backend, (3, 5), following, pooled, weight, trains)
+
+    def _fused_motion(self, following: Tensor, pooled: Tensor, current: Tensor, backend: Verdict) -> Tensor:
+        """``motion`` in one kernel, which never writes the map that it takes the mean of."""
+        from ops.models.deformable import triton_ops  # imported only where it can be
+
+        assert backend.tile is not None
+        convolutions = tuple((a.offset(following), a.weight, a.bias) for a in (self.align3, self.align5))
+        mean = triton_ops.motion_mean(following, convolutions, pooled, current, triton_ops.Tile(*backend.tile))
+        return mean.unflatten(0, current.shape[:2])  # (B, w-1, c)
 
     def summary(self, clip: Tensor) -> Tensor:
         """Mean over time and space of BN(conv3d(clip)).

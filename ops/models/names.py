@@ -27,6 +27,7 @@ MOTION_MODULES = ("stpme", "stdm", "dsme", "ltdm", "shift")
 FRAMES_PER_SEGMENT = {"msn": 5, "tdn": 5, "tsm": 1, "tsn": 1}
 
 CONSENSUS_TYPES = ("avg", "identity")
+DEFORM_BACKENDS = ("auto", "portable", "triton", "torchvision")  # of deformable convolutions
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ops.data import DENSE_SPAN
+from ops.models import DEFORM_BACKENDS
 from ops.runtime import OptionFile, Settings, at_least, from_to, require, setting
 from ops.video import DECODERS, PIXELS
 
@@ -156,3 +157,7 @@ class DeviceSettings(ProcessSettings):
     compile: bool = setting(
         "--compile", default=False, help="compile the network with torch.compile: slower to start, then faster"
     )
+    deform: str = setting(
+        "--deform", default="auto", choices=DEFORM_BACKENDS,
+        help="what computes msn's deformable convolutions; auto: on a GPU, triton where it is faster than portable",
+    )  # fmt: skip

@@ -13,7 +13,7 @@ import torch
 from ops.checkpoints import load_weights, read_shared_checkpoint, tune_from
 from ops.data import VideoList, VideoRecord, VideoSource, least_train_side, test_scale
 from ops.evaluation import Checkpoint
-from ops.models import Recognizer, build_model, use_channels_last
+from ops.models import Recognizer, build_model, use_channels_last, use_deform_backend
 from ops.runtime import Fact, distributed, get_logger, grad_scaler, plural, require_agreement, use_fast_products
 from ops.settings import TrainConfig, facts_of
 from ops.training.checkpoint_defaults import warn, with_checkpoint, with_named
@@ -122,6 +122,7 @@ def load_network(
 ) -> tuple[Recognizer, Checkpoint]:
     """The network with the weights of a checkpoint of this content, or with those to start from; and their name."""
     model = build_network(config, path).to(device)
+    use_deform_backend(model, config.deform)
     if config.channels_last:
         use_channels_last(model)
     if config.compile:

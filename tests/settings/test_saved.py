@@ -14,6 +14,7 @@ OLDER = json.loads((Path(__file__).parents[1] / "end_to_end" / "recipes.json").r
     "settings"
 ]
 REGULARIZATION = ("augment", "mixup", "cutmix", "label_smoothing", "ema", "recompute")  # off, as it was
+SPEED = ("deform", "exact", "pixels", "reduced_jpeg")  # what is computed how, and what workers send
 LIKE_OLDER = ["something", "RGB", "--gd", "20", "--lr_batch_size", "16", "--resume", "auto"]
 
 
@@ -27,7 +28,7 @@ class TestSaved:
         now = saved(*LIKE_OLDER)
         assert {key: now[key] for key in OLDER} | {"model": OLDER["model"]} == OLDER
         assert now["model"] == {**OLDER["model"], "network": "msn", "motion_weight": None}  # the published rule's
-        assert now.keys() - OLDER.keys() == {"read_from", "modality", "flip", *REGULARIZATION}
+        assert now.keys() - OLDER.keys() == {"read_from", "modality", "flip", *REGULARIZATION, *SPEED}
 
     def test_files_of_options(self, tmp_path: Path) -> None:
         (tmp_path / "a.args").write_text("motion RGB  # synthetic\n--lr 0.5\n")

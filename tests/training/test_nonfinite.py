@@ -133,6 +133,7 @@ class TestOneProcess:
         assert not same(state(updates)[:2], before[:2])
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 class TestOnAGPU:
     @pytest.mark.parametrize("tolerated", [0, 1])

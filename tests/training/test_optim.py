@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ops.models.build import build_model
-from ops.models.deform_conv import DeformConv2d
+from ops.models.deformable.deform_conv import DeformConv2d
 from ops.models.recognizer import Recognizer, use_channels_last
 from ops.training.optim import (
     build_optimizer,

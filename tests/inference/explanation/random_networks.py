@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ops.models.build import build_model
-from ops.models.deform_conv import DeformConv2d
+from ops.models.deformable.deform_conv import DeformConv2d
 from ops.models.recognizer import Recognizer
 from tests import media
 

@@ -2,14 +2,12 @@
 
 B images, C -> C' channels, H x W pixels, k x k kernel, stride 1, dilation 1, one group. Each output pixel reads the
 input at its k*k kernel points, each moved by a learned offset, bilinearly; what lies outside the map reads zero.
-The samples of all kernel points are columns, the rest is one matrix product. Two back ends sample: ``grid_sample``,
+The samples of all kernel points are columns, the rest is one matrix product. Two functions sample: ``grid_sample``,
 everywhere; on a CPU without gradients ``embedding_bag``, which reads all channels of a pixel at once.
 """
 
-import math
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
@@ -48,7 +46,6 @@ def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None
         weight: (C', C, k, k); bias: (C',)
         output: (B, C', H, W)
     """
-    _check_shapes(x, offset, weight)
     in_cache = x.device.type == "cpu" and not torch.compiler.is_compiling()
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, offset, weight, bias)):
         images = _images_at_once(x, weight) if in_cache else len(x)
@@ -65,7 +62,8 @@ def _images_at_once(x: Tensor, weight: Tensor) -> int:
     return max(1, COLUMNS_AT_ONCE // (x[0].numel() * weight[0, 0].numel()))
 
 
-def _check_shapes(x: Tensor, offset: Tensor, weight: Tensor) -> None:
+def check_shapes(x: Tensor, offset: Tensor, weight: Tensor) -> None:
+    """Raise ValueError unless these are of one deformable convolution."""
     batch, channels, height, width = x.shape
     _, in_channels, kernel_size, kernel_width = weight.shape
     if in_channels != channels or kernel_width != kernel_size or kernel_size % 2 == 0:
@@ -82,7 +80,7 @@ def _check_shapes(x: Tensor, offset: Tensor, weight: Tensor) -> None:
 
 
 def _from_grid(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The portable back end."""
+    """Sample with grid_sample."""
     batch, channels, height, width = x.shape
     out_channels, kernel_size = weight.shape[0], weight.shape[2]
     rows = channels * kernel_size**2
@@ -96,7 +94,7 @@ def _from_grid(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None) -
 
 
 def _from_bags(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The back end for a CPU, without gradients: each sample is a bag of four pixels and their weights.
+    """For a CPU, without gradients: each sample is a bag of four pixels and their weights.
 
     A border of zeros, one pixel before and two behind, is what positions outside the map read.
     """
@@ -145,35 +143,3 @@ def _bags(offset: Tensor, kernel_size: int) -> tuple[Tensor, Tensor]:
     below = torch.sub(y, both, out=shares[..., 2])
     torch.sub(1 - x, below, out=shares[..., 0])
     return places.view(-1, 4), shares.view(-1, 4)
-
-
-class DeformConv2d(nn.Module):
-    """Deformable convolution whose offsets come from a plain convolution of the same input.
-
-    The offsets start at zero, so training starts from a plain convolution.
-
-    Args:
-        channels: C, of input and output.
-        kernel_size: k, odd.
-
-    Shape:
-        input, output: (B, C, H, W)
-    """
-
-    def __init__(self, channels: int, kernel_size: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(channels, channels, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.empty(channels))
-        self.offset = nn.Conv2d(channels, 2 * kernel_size**2, kernel_size, padding=kernel_size // 2)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """PyTorch's default for a convolution; zero offsets."""
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        bound = 1 / math.sqrt(self.weight[0].numel())
-        nn.init.uniform_(self.bias, -bound, bound)
-        for parameter in self.offset.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return deform_conv2d(x, self.offset(x), self.weight, self.bias)

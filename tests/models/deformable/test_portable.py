@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision import ops as torchvision_ops
 
-from ops.models import deform_conv
-from ops.models.deform_conv import DeformConv2d, deform_conv2d
+from ops.models.deformable import portable
+from ops.models.deformable.deform_conv import DeformConv2d, deform_conv2d
 from tests.golden_weights import relative_error
 from tests.oracle.msn_oracle import DeformableConv
 
@@ -74,7 +74,7 @@ class TestDeformConv2d:
         x, offset, weight, bias = _inputs(3, (6, 7))
         x, offset = x.repeat(4, 1, 1, 1)[:7], offset.repeat(4, 1, 1, 1)[:7]
         expected = _torchvision(x, offset, weight, bias)
-        monkeypatch.setattr(deform_conv, "COLUMNS_AT_ONCE", images * 6 * 7 * 9 * 3)
+        monkeypatch.setattr(portable, "COLUMNS_AT_ONCE", images * 6 * 7 * 9 * 3)
         assert relative_error(deform_conv2d(x, offset, weight, bias), expected) < 1e-11
 
     @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

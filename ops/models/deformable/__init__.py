@@ -1,0 +1,1 @@
+"""Deformable convolutions: a layer, and the back ends that compute it."""
