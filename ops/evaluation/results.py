@@ -1,6 +1,7 @@
 """What averaged scores amount to: top-1, top-5, accuracy per class and confusion matrix, and how they were measured."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,17 +65,17 @@ def compute_results(config: ResultsConfig) -> Results:
         mean_class=float(np.nanmean(per_class)),
         per_class=per_class,
         confusion=confusion_matrix(labels, predicted, labels=classes),
-        protocol=_protocol(config, parts),
+        protocol=protocol_line(config.folders, config.num_clips, config.num_crops, parts),
         average=parts[0].rule,
         class_names=next((part.first.class_names for part in parts if part.first.class_names), ()),
     )
 
 
-def _protocol(config: ResultsConfig, parts: list[Ensemble]) -> str:
+def protocol_line(folders: Sequence[Path], num_clips: int, num_crops: int, parts: Sequence[Ensemble]) -> str:
     """How it was measured, as far as the files say."""
-    used = f"{plural(config.num_crops, 'crop')} x {plural(config.num_clips, 'clip')}"
+    used = f"{plural(num_crops, 'crop')} x {plural(num_clips, 'clip')}"
     lines = []
-    for folder, part in zip(config.folders, parts, strict=True):
+    for folder, part in zip(folders, parts, strict=True):
         measured = part.first.measurement
         if measured is None:
             number = plural(len(part.labels), "video")
@@ -83,7 +84,7 @@ def _protocol(config: ResultsConfig, parts: list[Ensemble]) -> str:
             lines.append(f"{used}, {number}, {views}; {missing}")
             continue
         line = replace(measured, average=part.rule).line()
-        if (measured.crops, measured.clips) != (config.num_crops, config.num_clips):
+        if (measured.crops, measured.clips) != (num_crops, num_clips):
             line += f", of which only {used} are averaged"
         lines.append(line)
     return " + ".join(lines) + (f"; folders {AVERAGED[parts[0].rule]}" if len(parts) > 1 else "")
@@ -91,12 +92,16 @@ def _protocol(config: ResultsConfig, parts: list[Ensemble]) -> str:
 
 def load_class_names(config: ResultsConfig, results: Results) -> tuple[str, ...]:
     """Names for reports: from the file that was given, else those that came with the scores, else numbers."""
-    num_classes = len(results.per_class)
-    if config.class_names is None:
-        return results.class_names or tuple(map(str, range(num_classes)))
-    names = read_class_names(config.class_names)
+    return names_or_numbers(config.class_names, results.class_names, len(results.per_class))
+
+
+def names_or_numbers(path: Path | None, known: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
+    """Class names of a file, else those that are known, else numbers."""
+    if path is None:
+        return known or tuple(map(str, range(num_classes)))
+    names = read_class_names(path)
     if len(names) != num_classes:
-        raise InputError(f"{config.class_names}: expected {num_classes} class names, got {len(names)}")
+        raise InputError(f"{path}: expected {num_classes} class names, got {len(names)}")
     return names
 
 

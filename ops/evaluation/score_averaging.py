@@ -14,14 +14,21 @@ from ops.evaluation.score_files.score_pickle import View, read_view, view_path
 from ops.runtime import InputError
 
 
-def top_accuracies(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Top-1 and top-5 in percent of finite scores (N, classes); among equal scores the lower class counts first."""
-    if not np.isfinite(probabilities).all():
+def label_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Place (N,), from 0, of each label among finite scores (N, classes); of equal scores the lower class is first."""
+    if not np.isfinite(scores).all():
         raise ValueError("expected finite scores, got NaN or infinity")
-    rank = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
-    ties = probabilities == probabilities[np.arange(len(labels)), labels][:, None]
-    rank += (ties & (np.arange(probabilities.shape[1]) < labels[:, None])).sum(axis=1)
-    return 100 * float((rank < 1).mean()), 100 * float((rank < 5).mean())
+    of_label = scores[np.arange(len(labels)), labels][:, None]
+    before = scores > of_label
+    before |= (scores == of_label) & (np.arange(scores.shape[1]) < labels[:, None])
+    ranks: np.ndarray = before.sum(axis=1)
+    return ranks
+
+
+def top_accuracies(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Top-1 and top-5 in percent of finite scores (N, classes)."""
+    ranks = label_ranks(probabilities, labels)
+    return 100 * float((ranks < 1).mean()), 100 * float((ranks < 5).mean())
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -11,4 +11,5 @@ from .predicting import Prediction as Prediction
 from .predicting import open_predictor as open_predictor
 from .predictor import Predictor as Predictor
 from .sources import Source as Source
+from .sources import find_source as find_source
 from .sources import find_sources as find_sources

@@ -1,12 +1,16 @@
 from .announcement import announce as announce
+from .command_lines import curves_parser as curves_parser
 from .command_lines import explain_parser as explain_parser
 from .command_lines import parse as parse
 from .command_lines import parse_results as parse_results
 from .command_lines import parse_test as parse_test
 from .command_lines import parse_train as parse_train
 from .command_lines import predict_parser as predict_parser
+from .command_lines import report_parser as report_parser
 from .explaining import ExplainConfig as ExplainConfig
 from .predicting import PredictConfig as PredictConfig
+from .results import CurvesConfig as CurvesConfig
+from .results import ReportConfig as ReportConfig
 from .results import ResultsConfig as ResultsConfig
 from .saved import config_changes as config_changes
 from .saved import config_dict as config_dict

@@ -8,7 +8,7 @@ from ops.runtime import SettingsParser, add_options, take
 from ops.settings import published_options as published
 from ops.settings.explaining import ExplainConfig
 from ops.settings.predicting import PredictConfig
-from ops.settings.results import ResultsConfig
+from ops.settings.results import CurvesConfig, ReportConfig, ResultsConfig
 from ops.settings.testing import TestConfig, TestScript
 from ops.settings.training import TrainConfig
 
@@ -111,3 +111,13 @@ def predict_parser() -> SettingsParser:
 def explain_parser() -> SettingsParser:
     description = "Draw why a trained network gives its answer to a video."
     return settings_parser(ExplainConfig, "explain.py", description)
+
+
+def report_parser() -> SettingsParser:
+    description = "Make a page of all that a folder of scores says, or of how two of them differ."
+    return settings_parser(ReportConfig, "report.py", description)
+
+
+def curves_parser() -> SettingsParser:
+    description = "Draw loss, accuracy, learning rate and time of one or several runs."
+    return settings_parser(CurvesConfig, "training_curves.py", description)

@@ -1,6 +1,8 @@
 from .confusion_matrix import draw_confusion as draw_confusion
 from .explained.explaining import Explaining as Explaining
 from .overlay import write_overlay as write_overlay
+from .report.curves import write_curves as write_curves
+from .report.writing import write_report as write_report
 from .runs.comparison import compare_runs as compare_runs
 from .show_clips import SheetOptions as SheetOptions
 from .show_clips import show_clips as show_clips

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tensorboardX.proto.event_pb2 import Event
-
 from ops.runtime import InputError, declared
 from ops.settings import TrainConfig
+from ops.training import scalars_in
 
 Z_95 = 1.959964  # standard deviations on both sides of the mean that hold 95 % of a normal distribution
 _VIDEOS_PER_STEP = re.compile(r" steps? an epoch of ([\d,]+) videos? each")
@@ -82,7 +80,8 @@ def read_run(folder: Path) -> RunRecord:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"{log}: expected the log of a run, got {error.strerror}") from None
-    curves, hours = _curves(folder)
+    series, hours = scalars_in(folder)
+    curves = {tag: {step: each.value for step, each in found.items()} for tag, found in series.items()}
     counts = _VALIDATED.findall(text)
     per_step = _VIDEOS_PER_STEP.findall(text)
     steps = max(curves.get("train/loss", {}), default=0)
@@ -127,30 +126,3 @@ def differing(runs: list[RunRecord]) -> dict[str, list[Any]]:
     paths = dict.fromkeys(path for run in runs for path in run.settings if path not in ignored)
     rows = {path: [run.settings.get(path) for run in runs] for path in paths}
     return {path: values for path, values in rows.items() if any(value != values[0] for value in values)}
-
-
-def _curves(folder: Path) -> tuple[dict[str, dict[int, float]], float]:
-    """Scalars of all event files, a later start's in place of an earlier one's, and the hours that they span."""
-    curves: dict[str, dict[int, float]] = {}
-    seconds = 0.0
-    for path in sorted(folder.glob("events*")):
-        times = []
-        for event in _events(path):
-            times.append(event.wall_time)
-            for value in event.summary.value:
-                curves.setdefault(value.tag, {})[event.step] = value.simple_value
-        seconds += max(times) - min(times) if times else 0
-    return {tag: dict(sorted(values.items())) for tag, values in curves.items()}, seconds / 3600
-
-
-def _events(path: Path) -> Iterator[Event]:
-    """The whole events of a file of TensorBoard: length (8 bytes), its checksum (4), the event, its checksum (4)."""
-    data, place = path.read_bytes(), 0
-    while place + 12 <= len(data):
-        (length,) = struct.unpack_from("<Q", data, place)
-        if place + 16 + length > len(data):
-            return  # cut off in a crash
-        event = Event()
-        event.ParseFromString(data[place + 12 : place + 12 + length])
-        yield event
-        place += 16 + length

@@ -1,0 +1,1 @@
+"""What scored videos say beyond accuracies: intervals, calibration, confusions, comparisons. Plain NumPy."""
