@@ -17,7 +17,7 @@ from ops.benchmark.study.runs import CLASS_SETS, VARIANTS, Schedule, StudyOption
 from ops.benchmark.study.study import costs_of, make_study
 from ops.runtime import InputError, Stopped
 from ops.settings import TrainConfig, config_dict
-from tests.commands import run_script
+from tests.commands import REPOSITORY, run_script
 
 TINY = Schedule("resnet10", 2, 32, 32, train_clips=8, val_clips=8, epochs=1, batch_size=4, lr=0.01)
 COSTS = {variant.name: Cost(number + 1, number + 2, 100 - number) for number, variant in enumerate(VARIANTS)}
@@ -74,6 +74,12 @@ class TestRecipes:
         (accuracy,) = re.findall(r"validation: loss .*, top-1 ([\d.]+) %, .*EMA weights\)", log.read_text())
         assert f"| all | {float(accuracy):.1f} |" in table.read_text()
         assert "so nothing of this is known" in table.read_text()
+
+    def test_the_training_guide_has_the_table_of_the_results(self) -> None:
+        found = json.loads((REPOSITORY / "docs/recipes.json").read_text())
+        schedule = Schedule(**found["schedule"])
+        table = recipes_table(Findings(found["top1"], 3, schedule.val_clips, "recipes"))
+        assert table in (REPOSITORY / "docs/training.md").read_text(encoding="utf-8")
 
     def test_clear_differences_are_bold(self) -> None:
         top1 = {run.key: 50.0 + run.seed for run in planned_runs(3, "recipes")}

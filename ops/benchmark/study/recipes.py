@@ -30,7 +30,8 @@ def _earned(findings: Findings, name: str) -> str:
     if one is None or published is None or recipe is first:
         return ""
     points = f"{one.mean - published.mean:+.1f}"
-    return f"**{points}**" if findings.is_clear(one, published) else points
+    known = findings.seed_noise is not None
+    return f"**{points}**" if known and findings.is_clear(one, published) else points
 
 
 def _noise(findings: Findings) -> str:
