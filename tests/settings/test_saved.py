@@ -14,7 +14,7 @@ OLDER = json.loads((Path(__file__).parents[1] / "end_to_end" / "recipes.json").r
     "settings"
 ]
 REGULARIZATION = ("augment", "mixup", "cutmix", "label_smoothing", "ema", "recompute")  # off, as it was
-SPEED = ("deform", "exact", "pixels", "reduced_jpeg")  # what is computed how, and what workers send
+SPEED = ("deform", "dist_timeout", "exact", "pixels", "reduced_jpeg")  # what is computed how, and what workers send
 LIKE_OLDER = ["something", "RGB", "--gd", "20", "--lr_batch_size", "16", "--resume", "auto"]
 
 
@@ -59,7 +59,7 @@ class TestChanges:
         assert config_changes(saved(f"@{tmp_path}/a.args"), saved("something", "RGB")) == []
 
     def test_what_says_how_a_run_is_started(self) -> None:
-        names = {"resume", "start_epoch", "evaluate", "tune_from", "pretrain"}
+        names = {"resume", "start_epoch", "evaluate", "tune_from", "dist_timeout", "pretrain"}
         kinds = {f.name for f in TrainConfig.__dataclass_fields__.values() if f.metadata.get("setting")
                  and f.metadata["setting"].of_one_start}  # fmt: skip
         assert kinds == names

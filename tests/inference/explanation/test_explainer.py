@@ -16,8 +16,8 @@ from ops.inference.explanation.explainer import Explainer, find_label
 from ops.inference.explanation.explanation import Explanation
 from ops.inference.explanation.observation import choose_blocks
 from ops.inference.predictor import Predictor
-from ops.models import deform_conv
 from ops.models.build import build_model
+from ops.models.deformable import portable
 from ops.models.names import NETWORKS
 from ops.models.recognizer import Recognizer
 from ops.runtime.errors import InputError
@@ -138,13 +138,13 @@ class TestMSN:
     def test_offsets_are_those_that_the_convolutions_got(self, explained, monkeypatch: pytest.MonkeyPatch) -> None:
         _, checkpoint, video, explanation, _ = explained("msn")
         got: list[Tensor] = []
-        real = deform_conv.deform_conv2d
+        real = portable.deform_conv2d
 
         def spy(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             got.append(offset)
             return real(x, offset, weight, bias)
 
-        monkeypatch.setattr(deform_conv, "deform_conv2d", spy)
+        monkeypatch.setattr(portable, "deform_conv2d", spy)
         Predictor(checkpoint)(video)
         assert [(o.block, o.kernel_size) for o in explanation.offsets] == [
             (f"layer{stage}.0", size) for stage in (2, 3, 4) for size in (3, 5)
