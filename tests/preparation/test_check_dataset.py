@@ -155,7 +155,7 @@ class TestVideos:
         assert (root / "val_clean.txt").read_text() == "both.mp4 0\nwhole.webm 2\n"
         assert (root / "train.txt").read_text(encoding="utf-8").splitlines() == list(TRAIN)
         hidden = [path.name for path in root.iterdir() if path.name.startswith(".")]
-        assert hidden == []
+        assert hidden == [".packet_index.sqlite3"]
 
 
 class TestFrames:
