@@ -68,12 +68,30 @@ def repository_paths(text: str) -> Iterator[str]:
 
 
 def is_there(word: str) -> bool:
-    """Whether a path, one from tests/ on or a file's bare name exists, and has the test class behind ``::``."""
-    path, _, test = word.partition("::")
+    """Whether a path, one from tests/ on or a file's bare name exists, and has the class and test behind ``::``."""
+    path, *names = word.split("::")
     found = [file for base in ("", "tests/") for file in REPOSITORY.glob(base + path.rstrip("/"))]
     if "/" not in path:
         found += [file for folder in FOLDERS for file in (REPOSITORY / folder).rglob(path)]
-    return any(f"class {test}" in file.read_text(encoding="utf-8") if test else True for file in found)
+    return any(all(defines(file, name) for name in names) for file in found)
+
+
+def defines(file: Path, name: str) -> bool:
+    return re.search(rf"^ *(class|def) {name}\b", file.read_text(encoding="utf-8"), flags=re.MULTILINE) is not None
+
+
+def rows_with_tests(text: str) -> Iterator[tuple[str, list[str]]]:
+    """The rows of a page's tables whose last column is "tested by": each with the tests that the column names.
+
+    ``::TestClass`` alone is of the file that was named before it.
+    """
+    for table in re.findall(r"^\|.*\| tested by \|\n\|[-| ]+\|\n((?:\|.*\n)+)", text, flags=re.MULTILINE):
+        for row in table.splitlines():
+            named, file = [], ""
+            for word in quoted(row.rstrip("| ").rpartition(" | ")[2]):
+                file = word.partition("::")[0] or file
+                named.append(word if word.startswith(file) else file + word)
+            yield row, named
 
 
 def options(words: str) -> set[str]:
@@ -120,6 +138,11 @@ class TestPage:
         missing = [word for word in repository_paths(page.read_text(encoding="utf-8")) if not is_there(word)]
         assert missing == []
 
+    def test_rows_have_their_tests(self, page: Path) -> None:
+        for row, named in rows_with_tests(page.read_text(encoding="utf-8")):
+            assert any("test_" in word and is_there(word) for word in named), row
+            assert [word for word in named if "::" in word and not is_there(word)] == [], row
+
     def test_options_exist(self, page: Path, options_of: dict[str, set[str]]) -> None:
         """Those in prose are of some script, those of a command of its script."""
         text = page.read_text(encoding="utf-8")
@@ -131,6 +154,13 @@ class TestPage:
             assert not scripts or used <= options_of[scripts[0]], words
 
 
+def test_every_difference_from_the_published_code_has_a_test() -> None:
+    text = (REPOSITORY / "docs" / "testing.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("\n## What differs from the published code\n")
+    rows = re.findall(r"^\| (?!published code|---).*", table, flags=re.MULTILINE)
+    assert [row for row, _ in rows_with_tests(table)] == rows and len(rows) >= 13
+
+
 def test_finds_what_is_wrong() -> None:
     """The checks above look at something: each finds an error in a made-up page."""
     text = "# A `--b`, c\n`ops/nothing.py` `--nothing`\n```sh\npython scripts/none.py --nothing_else\n```\n"
@@ -139,4 +169,11 @@ def test_finds_what_is_wrong() -> None:
     assert commands(text) == [["python", "scripts/none.py", "--nothing_else"]]
     assert anchors(text) == {"a---b-c"}
     assert is_there("tests/test_docs.py") and is_there("test_docs.py::TestPage") and is_there("scripts/*.py")
+    assert is_there("test_docs.py::TestPage::test_files_exist") and is_there("test_docs.py::is_there")
     assert not is_there("ops/nothing.py") and not is_there("test_docs.py::TestNothing")
+    assert not is_there("test_docs.py::TestPage::test_nothing")
+    table = "| a | tested by |\n| --- | --- |\n| `b` | `c.py::D`, `::E` |\n| f | said |\n"
+    assert list(rows_with_tests(table)) == [
+        ("| `b` | `c.py::D`, `::E` |", ["c.py::D", "c.py::E"]),
+        ("| f | said |", []),
+    ]

@@ -4,13 +4,13 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ops.benchmark.memory import process_peak
 from ops.models import FRAMES_PER_SEGMENT, build_model, fuse_for_inference, use_channels_last
 from ops.runtime import autocast
 
@@ -113,7 +113,7 @@ def train_sides(settings: Settings, compiled: bool, oracle: NetworkOracle) -> Si
 
 
 def peak_memory(settings: Settings, compiled: bool, threads: int, oracle: NetworkOracle) -> dict[str, int]:
-    """Most memory that each side took for some training steps, in MB: of its GPU, or of its process (Linux only)."""
+    """Most memory that each side took for some training steps, in MB: of its GPU, or of its process."""
     context = multiprocessing.get_context("spawn")
     found = {}
     for name in _train_names(compiled):
@@ -129,6 +129,4 @@ def _peak_of(name: str, settings: Settings, threads: int, oracle: NetworkOracle)
         step()
     if settings.device == "cuda":
         return torch.cuda.max_memory_allocated() // 2**20
-    # Not getrusage, whose maximum a process inherits from the one that started it.
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) // 1024
+    return process_peak()

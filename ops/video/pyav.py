@@ -203,7 +203,8 @@ class PyAVReader:
             context.skip_frame = "DEFAULT" if packet.pts in run.wanted else others
             is_last = packet.size == 0 or packet.pts == run.last
             for frame in packet.decode() + (context.decode(None) if is_last and packet.size else []):
-                if frame.pts is None or (shown is not None and frame.pts <= shown):
+                # A damaged picture is filled in from those before it, which a jump leaves out.
+                if frame.pts is None or (shown is not None and frame.pts <= shown) or frame.is_corrupt:
                     return {}
                 shown = frame.pts
                 if frame.pts in run.wanted:

@@ -12,7 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 from ops.benchmark.loading import ClipShape
+from ops.benchmark.memory import process_peak
 from ops.benchmark.presets import PREPARED, preset_sides, quality
+from ops.benchmark.scores import score_views
 from ops.data.dataset import BrokenVideo, Clip, SampleKey, TestVideos, TrainClips, VideoSource
 from ops.data.dataset_config import DatasetOptions, DatasetSpec, resolve_dataset
 from ops.data.sampling import FrameSampler
@@ -97,9 +99,6 @@ class TestBenchmark:
         "command",
         [
             ("model", "--model", "tsm", "--segments", "2", "--input_size", "32", "--batch_size", "1"),
-            pytest.param(
-                ("train", "--segments", "2", "--input_size", "32", "--batch_size", "2"), marks=pytest.mark.slow
-            ),
             pytest.param(("loader", "--model", "tsm", "--input_size", "64", "--videos", "v.mp4"), marks=needs_decord),
             ("test", "--input_size", "64", "--videos", "v.mp4"),
         ],
@@ -126,6 +125,25 @@ class TestBenchmark:
         done = run_script("scripts/benchmarks/benchmark.py", "scores", "--num_videos", "40", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "seconds of pkl_to_results.py" in done.stdout
+        assert 10 < int(done.stdout.split("its most memory in MB: ")[1]) < 1500
+
+    def test_memory_is_that_of_the_script(self) -> None:
+        """Not that of the process that starts it, which has more."""
+        held = bytearray(b"x") * (process_peak() + 500 << 20)
+        found = score_views(2)["its most memory in MB"]
+        assert 10 < found < 500 and len(held) >> 20 > found
+
+    @pytest.mark.slow
+    def test_a_training_step_has_two_times_and_two_peaks(self, tmp_path: Path) -> None:
+        command = ("train", "--model", "tsm", "--segments", "2", "--input_size", "32", "--batch_size", "2")
+        done = run_script(
+            "scripts/benchmarks/benchmark.py", *command, "--rounds", "1", "--json", "f.json", cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        figures = json.loads((tmp_path / "f.json").read_text())
+        (times,) = (comparison["sides"] for comparison in figures["comparisons"])
+        for side in ("oracle", "network"):
+            assert times[side]["median"] > 0 and figures["peak_memory_mb"][side] > 100
 
     @pytest.mark.parametrize(
         ("command", "said"),

@@ -44,6 +44,12 @@ class TestReadList:
             VideoRecord("a", 48, 0), VideoRecord("some folder/with spaces", 7, 3), VideoRecord("/somewhere/else", 1, 2),
         ]  # fmt: skip
 
+    def test_short_videos_stay(self, tmp_path: Path) -> None:
+        """The published code removes those of fewer than eight frames."""
+        lengths = [*range(1, 12), 3, 7]
+        content = "".join(f"v{place} {length} 0\n" for place, length in enumerate(lengths))
+        assert [record.num_frames for record in parse(tmp_path, content.encode(), "frames")] == lengths
+
     def test_videos(self, tmp_path: Path) -> None:
         records = parse(tmp_path, "a 0\nmy videos/with spaces.avi 3\n/somewhere/x.mp4 1\nnr 7.mp4 2\n", "videos")
         assert records == [

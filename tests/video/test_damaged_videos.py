@@ -26,12 +26,14 @@ from ops.data.video_list import VideoRecord
 from ops.video import container
 from ops.video import errors as video_errors
 from ops.video import reader as video_reader
+from ops.video.container import open_container, picture_stream
 from ops.video.errors import VideoError
 from ops.video.frame_folder import FrameFolder
+from ops.video.pyav import PyAVReader
 from ops.video.reader import open_video
 from tests import guarded, media
 from tests.clip_files import make_spec, write_folder
-from tests.damage import FRAMES, Damaged, absurd_videos, damaged_folders, mutated_videos, odd_videos, whole_videos
+from tests.damage import FRAMES, Damaged, absurd_videos, damaged_folders, flip, mutated_videos, odd_videos, whole_videos
 from tests.guarded import Outcome, outcomes
 
 DECODERS = [name for name in video_reader.DECODERS if media.decoder_loads(name)]
@@ -137,6 +139,38 @@ class TestDamagedFiles:
             whole, locked = outcomes(paths, read_as_another)
             assert whole.value == 12
             assert f"VideoError: {paths[1]}: expected" in locked.problem
+
+
+def noisy_waves(number: int, width: int, height: int) -> np.ndarray:
+    """A picture (height, width, 3) that moves and has no flat parts: damage to it shows."""
+    y, x = np.mgrid[:height, :width]
+    waves = 128 + 60 * np.sin((x + 3 * number) / 7) + 60 * np.cos((y - 2 * number) / 5)
+    noise = np.random.default_rng(number).normal(0, 12, (height, width, 3))
+    return np.clip(waves[..., None] + noise, 0, 255).astype(np.uint8)
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    """All frames by plain decoding."""
+    with open_container(path) as opened:
+        return [frame.to_ndarray(format="rgb24") for frame in opened.decode(picture_stream(path, opened))]
+
+
+def test_damaged_key_frames_are_those_of_plain_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg fills in a damaged picture from those before it: a jump to it would give other pixels."""
+    monkeypatch.setattr(media, "numbered_picture", noisy_waves)
+    whole = media.make_video(tmp_path / "a.mp4", FRAMES, options={"bf": "2", "g": "8", "preset": "ultrafast"})
+    content = whole.read_bytes()
+    with open_container(whole) as opened:
+        keys = [(p.pos, p.size) for p in opened.demux(video=0) if p.size and p.is_keyframe]
+    for seed, (place, size) in product(range(4), keys[1:]):
+        copy = tmp_path / f"{place}_{seed}.mp4"
+        copy.write_bytes(flip(content, np.random.default_rng(seed), place + size // 4, place + size))
+        expected = decoded(copy)
+        assert np.array_equal(expected, decoded(copy))
+        reader = PyAVReader(copy)
+        assert reader.places is not None and len(reader) == len(expected)
+        for index in (20, 17, 12, 9):
+            assert np.array_equal(reader.get_frames(np.array([index]))[0], expected[index])
 
 
 class TestLargePictures:

@@ -228,6 +228,15 @@ class TestFrameFolder:
         Image.fromarray(media.numbered_picture(1, 64, 48)).convert("L").save(tmp_path / "00002.png")
         assert media.numbers(FrameFolder(tmp_path, 3, "{:05d}.png").get_frames(np.arange(3))) == [0, 1, 2]
 
+    def test_the_list_says_how_many(self, tmp_path: Path) -> None:
+        """Images beyond are not read, images that are not there are named."""
+        folder = write_folder(tmp_path / "v", 12, "{:05d}.png")
+        short, long = (FrameFolder(folder, number, "{:05d}.png") for number in (8, 13))
+        assert (len(short), len(long)) == (8, 13)
+        assert media.numbers(long.get_frames(np.arange(12))) == list(range(12))
+        with pytest.raises(VideoError, match=r"00013\.png: expected an image, got nothing there"):
+            long.get_frames(np.array([12]))
+
 
 def reason(path: Path, decoder: str) -> str:
     """The message with which opening a file, or else reading all of it, fails."""

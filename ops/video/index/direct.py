@@ -135,7 +135,7 @@ class DirectDecoder:
             context.skip_frame = "DEFAULT" if time in run.wanted else others
             is_last = number == run.packets[-1]
             for frame in context.decode(packet) + (context.decode(None) if is_last else []):
-                if frame.pts is None or (shown is not None and frame.pts <= shown):
+                if frame.pts is None or (shown is not None and frame.pts <= shown) or frame.is_corrupt:
                     return {}
                 shown = frame.pts
                 if frame.pts in run.wanted:
