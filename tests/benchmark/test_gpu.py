@@ -13,7 +13,7 @@ from ops.benchmark.gpu.table import BEGIN, END, fill_page, markdown
 from ops.runtime.errors import InputError
 from tests.commands import REPOSITORY, run_script
 
-TINY = ("--device", "cpu", "--segments", "2", "--input_size", "32", "--batch_sizes", "1")
+TINY = ("--device", "cpu", "--segments", "2", "--input_size", "32", "--batch_sizes", "2")
 MACHINE = {"accelerator": "a GPU", "packages": {"torch": "2"}}
 
 
@@ -78,7 +78,7 @@ class TestBench:
         )
         assert done.returncode == 0, done.stderr
         figures = json.loads((tmp_path / "some/figures.json").read_text())
-        assert len(figures["rows"]) == len(plan([1]))
+        assert len(figures["rows"]) == len(plan([2]))
         assert all(r.get("clips_per_second", 0) > 0 or r["failed"] == "no time left" for r in figures["rows"])
         assert (tmp_path / "some/figures.md").read_text() in done.stdout
 
@@ -87,7 +87,9 @@ class TestBench:
         done = run_script("scripts/benchmarks/gpu.py", *TINY, "--output", "figures", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         figures = json.loads((tmp_path / "figures.json").read_text())
-        assert all(r["clips_per_second"] > 0 for r in figures["rows"])
+        for found in figures["rows"]:  # torchvision's deformable convolution is not there for bf16 on a CPU
+            in_vain = found["side"] == "oracle" and found["kind"] == "bf16"
+            assert "not implemented" in found["failed"] if in_vain else found["clips_per_second"] > 0
         assert len(figures["profiles"]) == 2 and figures["loader"]["headspace"] > 0
         assert all(len(found["kernels"]) == 10 for found in figures["profiles"].values())
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.gpu
 PRECISIONS = {
     "float32": (None, False, 1e-4),
     "TF32": (None, True, 1e-2),
-    "bf16": ("bf16", True, 0.1),
+    "bf16": ("bf16", True, 0.03),
     "fp16": ("fp16", True, 2e-2),
 }
 Note = Callable[[str, object], None]

@@ -15,7 +15,7 @@ from ops.benchmark.network import NUM_CLASSES, NetworkOracle
 from ops.models import FRAMES_PER_SEGMENT, build_model, fuse_for_inference, use_channels_last
 from ops.runtime import autocast, use_fast_products
 
-ROUNDS, SECONDS = 20, 4.0  # timed steps of a measurement: at most so many, and so long
+ROUNDS, SECONDS = 20, 4.0  # timed steps of a measurement: at most so many, and so long; a rehearsal takes one
 WARM_UP = 2
 TOP = 10
 MEBIBYTE = 2**20
@@ -37,12 +37,12 @@ def measure(what: Measurement, shapes: Shapes, oracle: NetworkOracle) -> Figures
     begun = time.perf_counter()
     try:
         step = prepare(what, shapes, oracle)
-        for _ in range(WARM_UP):
+        for _ in range(WARM_UP if shapes.device == "cuda" else 1):
             step()
         if shapes.device == "cuda":  # only now: what is tried at first use is not what training needs
             torch.cuda.reset_peak_memory_stats()
         prepared = time.perf_counter() - begun
-        seconds = _seconds_a_step(step)
+        seconds = _seconds_a_step(step, SECONDS if shapes.device == "cuda" else 0)
     except Exception as error:  # one that does not fit into memory, or that a compiler cannot do, costs itself only
         return {"failed": _reason(error)}
     figures = {"clips_per_second": what.batch_size / seconds, "preparing_seconds": prepared}
@@ -54,7 +54,7 @@ def measure(what: Measurement, shapes: Shapes, oracle: NetworkOracle) -> Figures
 def _reason(error: Exception) -> str:
     if isinstance(error, torch.OutOfMemoryError):
         return "out of memory"
-    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return f"{type(error).__name__}: {error}".splitlines()[0][:120]
 
 
 def prepare(what: Measurement, shapes: Shapes, oracle: NetworkOracle) -> Callable[[], None]:
@@ -126,10 +126,10 @@ def _wait(clips: torch.Tensor) -> None:
         torch.cuda.synchronize()
 
 
-def _seconds_a_step(step: Callable[[], None]) -> float:
+def _seconds_a_step(step: Callable[[], None], seconds: float) -> float:
     """Mean of the timed steps."""
     begun, steps = time.perf_counter(), 0
-    while steps < ROUNDS and (steps == 0 or time.perf_counter() - begun < SECONDS):
+    while steps < ROUNDS and (steps == 0 or time.perf_counter() - begun < seconds):
         step()
         steps += 1
     return (time.perf_counter() - begun) / steps
@@ -139,7 +139,7 @@ def profile_step(what: Measurement, shapes: Shapes, oracle: NetworkOracle) -> Fi
     """The kernels that a step spends most time in: name, milliseconds, and share of the time of all kernels."""
     try:
         step = prepare(what, shapes, oracle)
-        for _ in range(WARM_UP):
+        for _ in range(WARM_UP if shapes.device == "cuda" else 1):
             step()
         on_gpu = shapes.device == "cuda"
         with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as found:
