@@ -91,9 +91,9 @@ class ShiftedConv2d(nn.Conv2d):
         if self.bias is not None:
             out += self.bias
         behind, before = pixels[:, step:, :fold], pixels[:, :-step, fold : 2 * fold]
-        out[:, :-step].baddbmm_(behind, kernel[:fold].expand(len(out), -1, -1))
-        out[:, step:].baddbmm_(before, kernel[fold : 2 * fold].expand(len(out), -1, -1))
-        return out.view(len(x), height, width, -1).permute(0, 3, 1, 2)  # (N*T, C', H, W)
+        out[:, :-step].baddbmm_(behind, kernel[:fold].expand(out.shape[0], -1, -1))
+        out[:, step:].baddbmm_(before, kernel[fold : 2 * fold].expand(out.shape[0], -1, -1))
+        return out.view(x.shape[0], height, width, -1).permute(0, 3, 1, 2)  # (N*T, C', H, W)
 
 
 class _Shift(torch.autograd.Function):

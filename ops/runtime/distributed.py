@@ -4,6 +4,7 @@ Launched by ``torchrun`` or ``python -m torch.distributed.launch`` (which set RA
 or alone.
 """
 
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -189,9 +190,10 @@ def wrap(model: nn.Module, device: torch.device) -> nn.Module:
     device_ids = [device.index] if device.type == "cuda" else None
     # Batch statistics are the first process's where they are saved and measured (sync_buffers): no need to send them to
     # all at every step.
-    return nn.parallel.DistributedDataParallel(
-        model, device_ids=device_ids, gradient_as_bucket_view=True, broadcast_buffers=False
-    )
+    accepted = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+    option = "forward_sync_buffers" if "forward_sync_buffers" in accepted else "broadcast_buffers"  # before torch 2.14
+    options: dict[str, Any] = {"gradient_as_bucket_view": True, option: False}
+    return nn.parallel.DistributedDataParallel(model, device_ids=device_ids, **options)
 
 
 def gradients_synced(network: nn.Module, when: bool) -> AbstractContextManager:

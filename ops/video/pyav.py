@@ -58,10 +58,13 @@ class PyAVReader:
                 if index is not None:
                     index.remember(state, known)
         except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
-            raise VideoError(f"{path}: expected a video that PyAV opens, got {one_line(error)}") from None
+            raise self._not_opened(error) from None
         self._length, self._places, self._packets = known
         if self._length == 0:
             raise VideoError(f"{path}: expected a video with frames, got none")
+
+    def _not_opened(self, error: Exception) -> VideoError:
+        return VideoError(f"{self.path}: expected a video that PyAV opens, got {one_line(error)}")
 
     def _open(self) -> None:
         if self._container is not None:
@@ -73,9 +76,16 @@ class PyAVReader:
 
     @property
     def container(self) -> Any:
-        """The open container."""
+        """The open container.
+
+        Raises:
+            VideoError: it cannot be opened any more.
+        """
         if self._container is None:
-            self._open()
+            try:
+                self._open()
+            except (self._error, IndexError, OSError, ValueError) as error:
+                raise self._not_opened(error) from None
         return self._container
 
     @property

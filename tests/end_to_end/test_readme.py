@@ -160,10 +160,25 @@ class TestDocs:
         assert 'storage = "frames"' in (folder / "data" / "mine_frames" / "dataset.toml").read_text()
 
     def test_pictures(self, folder: Path):
-        for command in commands_with(PICTURES, "python"):
+        drawing = [c for c in commands_with(PICTURES, "python") if any(word.endswith(".png") for word in c)]
+        assert len(drawing) > 1
+        for command in drawing:
             run_command(command, folder)
             picture = next(word for word in command if word.endswith(".png"))
             assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+
+    def test_pictures_of_a_network(self, folder: Path, checkpoint: str):
+        explain = commands_with(PICTURES, "CHECKPOINT", "scripts/explain.py")[0]
+        clip = next((folder / "data" / "mine").rglob("*.mp4"))
+        run_command(explain, folder, "--what", "scores,gates", CHECKPOINT=checkpoint, **{"clip.mp4": str(clip)})
+        assert len(list((folder / "explained").rglob("*.png"))) == 2
+
+    def test_pages(self, folder: Path, scores: str):
+        run_command(commands_with(PICTURES, "scripts/report.py")[0], folder, DIR=scores)
+        assert (folder / scores / "report.html").is_file()
+        curves = commands_with(PICTURES, "scripts/training_curves.py", "log")[0]
+        run_command(curves, folder)
+        assert (folder / "curves.html").is_file()
 
     def test_synthetic_set(self, tmp_path: Path):
         (render,) = commands_with(DATASETS, "scripts/preparation/render_motion.py")

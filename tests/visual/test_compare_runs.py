@@ -51,7 +51,7 @@ class TestWilson:
 class TestRecord:
     def test_of_a_real_run(self, trained_folder: Path) -> None:
         """By its logs and by its checkpoints; the best accuracy is the one that its checkpoint has."""
-        (logs,) = (trained_folder / "log").glob("MSN_motion*")
+        (logs,) = (trained_folder / "log").glob("MSN_motion_RGB_*segment2")
         run = read_run(logs)
         assert run.videos == 7 and run.clips == 2 * 16 and 0 < run.hours < 1
         assert set(run.curves["val/top1"]) == set(run.curves["train_epoch/loss"]) == {1, 2}

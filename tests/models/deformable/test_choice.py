@@ -38,12 +38,13 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
     before = logger.level
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
-    for cached in (choice.decide, choice._say_once):
+    remembering = (choice.decide, choice._say_once)  # tests put others in their place
+    for cached in remembering:
         cached.cache_clear()
     yield handler.records
     logger.removeHandler(handler)
     logger.setLevel(before)
-    for cached in (choice.decide, choice._say_once):
+    for cached in remembering:
         cached.cache_clear()
 
 

@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def checkpoints(trained_folder: Path) -> list[Path]:
-    (folder,) = (trained_folder / "checkpoint").glob("MSN_motion*")
+    (folder,) = (trained_folder / "checkpoint").glob("MSN_motion_RGB_*segment2")
     return [folder / f"{epoch}_epoch_ckpt.pth.tar" for epoch in (1, 2)]
 
 

@@ -132,7 +132,7 @@ class TestTwoProcesses:
 
 class TestNoAverage:
     def test_is_refused(self, trained_folder: Path, tmp_path: Path) -> None:
-        (weights,) = (trained_folder / "checkpoint").glob("MSN_motion*/last.pth.tar")
+        (weights,) = (trained_folder / "checkpoint").glob("MSN_motion_RGB_*segment2/last.pth.tar")
         test = ("--weights", str(weights), "--weights_kind", "ema", "--output_dir", "scores", "-j", "0")
         ended = run_script("test_models_center_crop.py", *test, cwd=tmp_path)
         assert ended.returncode == 2 and ended.stderr.count("\n") == 1
