@@ -33,6 +33,11 @@ class DecordReader:
             if len(reader) == len(self):
                 self._reader = reader
 
+    @property
+    def stood_in(self) -> bool:
+        """Whether PyAV reads this file in place of decord."""
+        return self._reader is None
+
     def __len__(self) -> int:
         return len(self._pyav)
 

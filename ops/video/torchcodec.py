@@ -29,6 +29,11 @@ class TorchCodecReader:
             if len(decoder) == len(self):
                 self._decoder = decoder
 
+    @property
+    def stood_in(self) -> bool:
+        """Whether PyAV reads this file in place of torchcodec."""
+        return self._decoder is None
+
     def __len__(self) -> int:
         return len(self._pyav)
 

@@ -18,9 +18,11 @@ from ops.checkpoints.file import load_weights, read_checkpoint
 from ops.evaluation.score_files.score_pickle import read_view
 from ops.evaluation.testing import score_views
 from ops.models.build import build_model
-from ops.models.names import NETWORKS
+from ops.models.names import FRAMES_PER_SEGMENT, NETWORKS
 from ops.settings.command_lines import parse_test
 from tests.commands import REPOSITORY, SMALL_TRAINING, run_script, succeeded
+from tests.golden_weights import fill
+from tests.oracle.networks import ORACLES
 
 OTHERS = ("tdn", "tsm", "tsn")
 QUIET = ("-j", "1", "--gpus", "0")
@@ -94,13 +96,14 @@ def plain_indices(length: int, dense: bool, clips: int) -> list[list[int]]:
     return [centres, [math.floor(k * length / 8) for k in range(8)]][:clips]
 
 
-def plain_crops(frames: list[np.ndarray], full_res: bool, crops: int) -> list[torch.Tensor]:
-    """Short side to 36, crops of 36 or 32 pixels in the centre, or at left, right and centre of the long side."""
+def plain_crops(frames: list[np.ndarray], full_res: bool, crops: int, size: int = 32) -> list[torch.Tensor]:
+    """Short side to 256/224 of the size, crops in the centre, or at left, right and centre of the long side."""
+    scale = size * 256 // 224
     pixels = torch.from_numpy(np.stack(frames)).movedim(-1, 1)  # (T, 3, H, W)
     height, width = pixels.shape[-2:]
     short = min(height, width)
-    pixels = tvf.resize(pixels, [36 * height // short, 36 * width // short], antialias=True)
-    height, width, size = *pixels.shape[-2:], 36 if full_res else 32
+    pixels = tvf.resize(pixels, [scale * height // short, scale * width // short], antialias=True)
+    height, width, size = *pixels.shape[-2:], scale if full_res else size
     if crops == 1:
         places = [((height - size) // 2, (width - size) // 2)]
     else:
@@ -141,3 +144,26 @@ def test_protocols_of_tsm(
                 found = read_view(Path(output) / f"{clip}_crop{crop}.pkl").scores[number]
                 np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
     assert len(list(Path(output).glob("*.pkl"))) == clips * crops
+
+
+@pytest.mark.parametrize(("network", "arch"), [("tsm", "resnet10"), ("tdn", "resnet50")])
+def test_a_file_in_published_keys_needs_nothing_else(folder: Path, network: str, arch: str) -> None:
+    """Its keys and its name say all; the scores are the logits of the plain network that wrote it."""
+    oracle = fill(ORACLES[network](arch, 8, 2)).eval()
+    path = folder / f"{network.upper()}_motion_RGB_{arch}_avg_segment2_e50.pth"
+    state = {f"module.{name}": value for name, value in oracle.state_dict().items()}
+    torch.save({"epoch": 50, "arch": arch, "state_dict": state, "best_prec1": 50.0}, path)
+    said = succeeded(run_script(CENTRE, "--weights", path.name, "--max_num", "3", *QUIET, cwd=folder))
+    assert f"{path.name}: taken from the file's name: " in said and "2 frames x 1 crop x 1 clip, 224 x 224 px" in said
+    found = scores(folder / "results" / f"{path.stem}_1x1")
+    mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    per_segment = FRAMES_PER_SEGMENT[network]
+    for number, line in enumerate((folder / "data/motion/val_videos.txt").read_text().splitlines()[:3]):
+        with av.open(str(folder / "data/motion" / line.split()[0])) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        starts = [math.floor((k + 1 / 2) * (len(frames) - per_segment + 1) / 2) for k in range(2)]
+        (pixels,) = plain_crops([frames[s + i] for s in starts for i in range(per_segment)], False, 1, 224)
+        clips = ((pixels / 255 - mean) / std).unflatten(0, (1, 2, per_segment))  # (1, T, F, 3, 224, 224)
+        with torch.inference_mode():
+            np.testing.assert_allclose(found[number], oracle(clips)[0].numpy(), rtol=1e-3, atol=1e-3)
+    assert len(found) == 3

@@ -1,4 +1,4 @@
-"""Several processes of main.py, started without torchrun: what ends one ends all, in one line; signals save."""
+"""Several processes: what ends one ends all, in one line; signals save. main.py is started without torchrun."""
 
 import contextlib
 import os
@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.commands import REPOSITORY, SMALL_TRAINING, environment_of_runs, free_port
+from ops.models.build import build_model
+from tests.commands import REPOSITORY, SMALL_TRAINING, environment_of_runs, free_port, torchrun
 
 RUN = "MSN_motion_RGB_resnet10_avg_segment2"
 PATIENCE = 300  # seconds, of which a busy machine needs some
@@ -101,6 +102,20 @@ class TestAnError:
             statuses, errors = ends(processes)
         assert statuses == [2, -signal.SIGKILL]
         assert errors[0].count("\n") == 1 and "another process of this run has ended" in errors[0], errors[0]
+
+    def test_of_one_process_of_a_test_under_torchrun(self, folder: Path) -> None:
+        """torchrun adds a page of its own."""
+        videos = (folder / "data/motion/val_videos.txt").read_text().splitlines()
+        broken = folder / "data/motion" / videos[3].split()[0]
+        broken.write_bytes(b"no video")
+        weights = folder / "TSN_motion_RGB_resnet10_segment2.pth"
+        torch.save(build_model("resnet10", 8, 2, model="tsn").state_dict(), weights)
+        options = ("--weights", weights.name, "--input_size", "32", "--batch_size", "1", "-j", "0")
+        result = torchrun(2, "test_models_center_crop.py", *options, cwd=folder)
+        said = [line for line in result.stderr.splitlines() if "error (rank" in line]
+        assert result.returncode == 1 and len(said) == 1, result.stderr
+        assert re.match(rf"error \(rank [01] on \S+\): .*{broken.name}", said[0]), said
+        assert result.stderr.count("Traceback") <= 1, result.stderr  # torchrun's
 
 
 class TestSignals:

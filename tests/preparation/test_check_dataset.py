@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ops.preparation.checking.check import CheckOptions, check_lists
 from ops.preparation.checking.inspection import quiet_stderr
 from ops.runtime.errors import InputError
 from scripts.preparation import check_dataset
 from tests import media
+from tests.clip_files import make_spec
 
 # Stands in for decord: reads with PyAV, but dies or hangs on files of those names.
 DECORD = """
@@ -262,6 +264,20 @@ class TestProcesses:
         assert again.returncode == 1, again.stderr
         assert list(rows(tmp_path / "list_check.csv")) == [("5", "unreadable")]
         assert not journal.exists()
+
+
+@media.needs_decoder("decord")
+def test_where_pyav_stood_in_is_said_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    names = ["a.mp4", "b.ts", "c.ts"]
+    for name in names:
+        media.make_video(tmp_path / name, 12)
+    (tmp_path / "list.txt").write_text("".join(f"{name} 0\n" for name in names))
+    spec = make_spec(tmp_path)
+    options = CheckOptions("decord", jobs=2, timeout=0, report=None, write_clean=False)
+    check_lists(spec, [tmp_path / "list.txt"], options)
+    output = "".join(capfd.readouterr())
+    (said,) = [line for line in output.splitlines() if "PyAV" in line]
+    assert said.startswith("PyAV read 2 videos of 3, as in training, ") and said.count(".ts") == 2 and "decord" in said
 
 
 def test_decoders_are_kept_from_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:

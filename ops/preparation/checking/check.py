@@ -17,7 +17,7 @@ from typing import Any
 
 from ops.data import DatasetSpec
 from ops.preparation.checking import reports
-from ops.preparation.checking.facts import Facts, ListedVideo, Problem
+from ops.preparation.checking.facts import Facts, ListedVideo, Problem, some
 from ops.preparation.checking.inspection import Inspect, digest
 from ops.preparation.checking.journal import Journal, Known, facts_in
 from ops.preparation.checking.list_check import Finding, VideoList, find_problems, read_entries, same_size, videos_of
@@ -102,6 +102,7 @@ def check(spec: DatasetSpec, lists: Sequence[VideoList], options: CheckOptions) 
             journal.known.update(known)
         facts = inspect_all(videos, work, options, journal)
         found = find_problems(lists, spec, facts, digest_all(facts, options))
+        say_what_stood_in(facts, decoder)
         described = f"data set {spec.name}, {spec.storage}, {plural(spec.num_classes, 'class')}"
         for part, findings in zip(lists, found, strict=True):
             report(part, findings, described, options)
@@ -191,6 +192,14 @@ def inspect_all(
             progress.set_postfix_str(f"{wrong} with problems", refresh=False)
             progress.update()
     return facts
+
+
+def say_what_stood_in(facts: dict[ListedVideo, Facts], decoder: str) -> None:
+    """Say once that PyAV read files in place of another decoder: the workers' own warnings are not printed."""
+    names = [video.name for video, there in facts.items() if there.stood_in]
+    if names:
+        read = f"PyAV read {plural(len(names), 'video')} of {len(facts):,}"
+        print(f"{read}, as in training, because {decoder} may return wrong frames for them: {some(names)}")
 
 
 def digest_all(facts: dict[ListedVideo, Facts], options: CheckOptions) -> dict[ListedVideo, str]:

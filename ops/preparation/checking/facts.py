@@ -40,11 +40,13 @@ class Facts(NamedTuple):
         frames: frames of a video as its reader counts them; images of a folder without a gap from the first.
         size: bytes of the file, or of all images.
         problems: what is wrong.
+        stood_in: PyAV read a file, in place of the decoder that was asked for.
     """
 
     frames: int
     size: int
     problems: tuple[Problem, ...]
+    stood_in: bool = False
 
 
 def absent(path: Path) -> Facts:

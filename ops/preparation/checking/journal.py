@@ -21,8 +21,8 @@ def facts_in(text: str, settings: dict[str, Any]) -> Known | None:
         if first != json.dumps(settings) or not lines:
             return None
         for line in lines[:-1]:
-            name, stamp, (frames, size, problems) = json.loads(line)
-            known[name] = (stamp, Facts(frames, size, tuple(Problem(*problem) for problem in problems)))
+            name, stamp, (frames, size, problems, stood_in) = json.loads(line)
+            known[name] = (stamp, Facts(frames, size, tuple(Problem(*problem) for problem in problems), stood_in))
     except (ValueError, TypeError):
         return None
     return known

@@ -39,7 +39,7 @@ def inspect_video(
     if not problems and is_turned(path):
         detail = "rotated by its metadata, which some programs ignore; resize_videos.py writes it upright"
         problems.append(Problem("rotated", detail, unusable=False))
-    return Facts(count, size, tuple(problems))
+    return Facts(count, size, tuple(problems), getattr(reader, "stood_in", False))
 
 
 def decoded_problems(path: Path, count: int, threads: int) -> Iterator[Problem]:
