@@ -60,7 +60,7 @@ def folder(trained_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def trained(folder: Path) -> Path:
-    return next((folder / "checkpoint").glob("*/best.pth.tar"))
+    return next((folder / "checkpoint").glob("MSN_motion_RGB_*segment2/best.pth.tar"))
 
 
 def untrained(network: str, path: Path) -> Path:

@@ -13,7 +13,7 @@ from tensorboardX import SummaryWriter
 
 from ops.runtime.errors import InputError
 from ops.visual.runs.comparison import compare_runs, summary
-from ops.visual.runs.record import Best, differing, read_run, wilson
+from ops.visual.runs.record import Best, differing, interval_of, read_run
 from tests.commands import run_script
 
 
@@ -45,7 +45,9 @@ class TestWilson:
     @pytest.mark.parametrize(("hits", "count"), [(0, 10), (3, 10), (35, 70), (70, 70), (5000, 20000)])
     def test_as_scipy(self, hits: int, count: int) -> None:
         expected = binomtest(hits, count).proportion_ci(method="wilson")
-        assert wilson(100 * hits / count, count) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-6)
+        assert interval_of(100 * hits / count, count) == pytest.approx(
+            (100 * expected.low, 100 * expected.high), abs=1e-6
+        )
 
 
 class TestRecord:
@@ -62,7 +64,9 @@ class TestRecord:
     def test_of_made_up_runs(self, runs: list[Path]) -> None:
         one, other = map(read_run, runs)
         assert one.videos == 70 and other.videos == 50
-        assert one.best() == Best(40.0, 2, wilson(40.0, 70)) and other.best() == Best(25.0, 2, wilson(25.0, 50))
+        assert one.best() == Best(40.0, 2, interval_of(40.0, 70)) and other.best() == Best(
+            25.0, 2, interval_of(25.0, 50)
+        )
         assert one.clips == 8 * 1600 and other.clips == 4 * 1600
         assert one.hours == pytest.approx(2, abs=0.01) and other.hours == pytest.approx(1, abs=0.01)
         assert differing([one, other]) == {"augment": ["strong", "none"], "model.network": ["msn", "tsm"]}

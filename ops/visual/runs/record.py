@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ops.evaluation import wilson_intervals
 from ops.runtime import InputError, declared
 from ops.settings import TrainConfig
 from ops.training import scalars_in
 
-Z_95 = 1.959964  # standard deviations on both sides of the mean that hold 95 % of a normal distribution
 _VIDEOS_PER_STEP = re.compile(r" steps? an epoch of ([\d,]+) videos? each")
 _VALIDATED = re.compile(r" validation: .* \((?:([\d,]+) of )?([\d,]+) videos?\)")
 _UNINTERESTING = {"read_from", "suffix", "root_log", "root_model"}  # where a run is, not what
@@ -54,15 +55,13 @@ class RunRecord:
         if not values:
             return None
         epoch = max(values, key=lambda each: (values[each], -each))
-        return Best(values[epoch], epoch, None if self.videos is None else wilson(values[epoch], self.videos))
+        return Best(values[epoch], epoch, None if self.videos is None else interval_of(values[epoch], self.videos))
 
 
-def wilson(percent: float, count: int) -> tuple[float, float]:
-    """95 % interval of an accuracy on ``count`` videos, in percent (Wilson, 1927)."""
-    p, z = percent / 100, Z_95
-    centre = (p + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * math.sqrt(p * (1 - p) / count + z**2 / (4 * count**2))
-    return 100 * max(centre - half, 0), 100 * min(centre + half, 1)
+def interval_of(percent: float, count: int) -> tuple[float, float]:
+    """95 % interval of an accuracy on ``count`` videos, in percent."""
+    low, high = wilson_intervals(np.array([percent * count / 100]), np.array([count]))[0].tolist()
+    return low, high
 
 
 def read_run(folder: Path) -> RunRecord:
