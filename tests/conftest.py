@@ -1,5 +1,6 @@
 """Shared by all tests: signals as in a terminal, and a tiny rendered motion set."""
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ os.environ.setdefault("TRITON_INTERPRET", "1")
 import pytest
 from hypothesis import settings
 
+from ops.runtime.logger import get_logger
 from tests.commands import SMALL_TRAINING, run_script, succeeded
 
 # No examples are remembered between runs. The nightly target asks for the second profile.
@@ -35,6 +37,17 @@ def signals() -> Iterator[None]:
     """Training in the test's own process leaves its handlers behind."""
     yield
     as_in_a_terminal()
+
+
+@pytest.fixture(autouse=True)
+def log() -> None:
+    """As before any run: what earlier tests ran in this process has sent the log elsewhere. ``caplog`` sees it once."""
+    logger = get_logger()
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +17,6 @@ import torch
 
 from ops.data.dataset import VideoSource
 from ops.data.video_list import read_list
-from ops.runtime.logger import get_logger
 from ops.settings.command_lines import parse_train
 from ops.settings.training import TrainConfig
 from ops.training.run import train
@@ -122,18 +121,6 @@ def hmdb51(root: Path) -> Prepared:
 PREPARE: tuple[Callable[[Path], Prepared], ...] = (something, jester, somethingv2, kinetics, ucf101, hmdb51)
 
 
-@pytest.fixture
-def quiet_log() -> Iterator[None]:
-    """Leaves the logger as it was before a run."""
-    logger = get_logger()
-    before = logger.propagate, logger.level
-    yield
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.propagate, logger.level = before
-
-
 def lists(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Runs make_lists.py here; its exit status."""
     monkeypatch.setattr(sys, "argv", ["make_lists.py", *arguments])
@@ -156,7 +143,6 @@ def sources(config: TrainConfig) -> tuple[VideoSource, VideoSource]:
     return VideoSource(spec, training, choose_decoder("pyav")), VideoSource(spec, validation, choose_decoder("pyav"))
 
 
-@pytest.mark.usefixtures("quiet_log")
 @pytest.mark.parametrize("prepare", PREPARE, ids=lambda prepare: prepare.__name__)
 def test_official_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[Path], Prepared]) -> None:
     monkeypatch.chdir(tmp_path)
@@ -176,7 +162,6 @@ def test_official_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepar
     assert (2, size[1], size[0], 3) in shapes
 
 
-@pytest.mark.usefixtures("quiet_log")
 def test_class_folders_of_awkward_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The frames that training reads are those of the video, in order, whatever kind it is."""
     monkeypatch.chdir(tmp_path)

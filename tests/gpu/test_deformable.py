@@ -60,11 +60,10 @@ def test_result_and_gradients(
 @pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_choice(
-    device: torch.device, note: Note, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+    device: torch.device, note: Note, caplog: pytest.LogCaptureFixture,
     shape: tuple[int, int], dtype: torch.dtype, trains: bool,
 ) -> None:  # fmt: skip
     """Triton computes DS-ME's mean difference rightly; the faster one is taken, and a line says so."""
-    monkeypatch.setattr(logging.getLogger("msn"), "propagate", True)
     kernels = (1,) if REHEARSING else (3, 5)
     with caplog.at_level(logging.INFO, "msn"):
         verdict = choice.decide("auto", call_of(kernels, shape, dtype, device, trains))

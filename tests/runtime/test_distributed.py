@@ -90,7 +90,6 @@ class TestPickDevice:
     ) -> None:  # fmt: skip
         Machine(monkeypatch, available)
         launched(monkeypatch, 0, 1)
-        monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
         with caplog.at_level(logging.INFO, NAME):
             distributed.pick_device(gpus)
         assert (level, message) in [(record.levelname, record.getMessage()) for record in caplog.records]

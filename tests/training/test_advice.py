@@ -39,11 +39,9 @@ class TestFlips:
         ],
     )
     def test_line(
-        self, motion_folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+        self, motion_folder: Path, caplog: pytest.LogCaptureFixture,
         name: str, options: tuple[str, ...], said: str | None,
     ) -> None:  # fmt: skip
-        monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
-        monkeypatch.setattr(logging.getLogger(NAME), "handlers", [])  # those that other tests have left
         config = config_of(motion_folder, *options, name=name)
         with caplog.at_level(logging.INFO, NAME):
             advise(config, 24, 4)
@@ -105,7 +103,6 @@ class TestHeadspace:
         options: str, cores: int, said: str,
     ) -> None:  # fmt: skip
         monkeypatch.setattr(advice, "processors", lambda: cores)
-        monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
         headspace, clock = advice.Headspace(config_of(motion_folder, *options.split())), Clock()
         for number in range(200):
             clock.last_step = StepTime(1.0, 0.5) if number >= advice.FIRST_STEPS else StepTime(100.0, 99.0)
@@ -116,9 +113,8 @@ class TestHeadspace:
         assert said in record.getMessage()
 
     def test_nothing_is_said_where_the_network_is_busy(
-        self, motion_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self, motion_folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
         headspace, clock = advice.Headspace(config_of(motion_folder)), Clock()
         clock.last_step = StepTime(1.0, 0.09)
         for _ in range(200):

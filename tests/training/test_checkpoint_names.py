@@ -1,15 +1,12 @@
 """Which checkpoint of a run's folder is the newest whole one, names given and dropped, and what a crash leaves."""
 
-import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from ops.checkpoints.file import give_name, read_checkpoint, remove_temporaries, write_checkpoint
-from ops.runtime.logger import NAME
 from ops.training.saving.checkpoint_contents import SampleOrder
 from ops.training.saving.checkpoint_names import (
     Found,
@@ -47,15 +44,6 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.fixture
-def warnings(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
-    logger = logging.getLogger(NAME)
-    monkeypatch.setattr(logger, "propagate", False)
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
-
-
 class TestNewestCheckpoint:
     def test_none(self, tmp_path: Path) -> None:
         assert newest_checkpoint(tmp_path) is None
@@ -73,31 +61,29 @@ class TestNewestCheckpoint:
         assert newest_checkpoint(tmp_path) == Found(10, 1, last)
 
     @pytest.mark.parametrize("damage", [cut, empty, flip_a_bit])
-    def test_damaged_ones_are_named_and_skipped(
-        self, tmp_path: Path, warnings: pytest.LogCaptureFixture, damage
-    ) -> None:
+    def test_damaged_ones_are_named_and_skipped(self, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage) -> None:
         last, ninth = save(tmp_path / "last.pth.tar", 9, 4), save(tmp_path / epoch_name(9), 9)
         eighth, best = save(tmp_path / epoch_name(8), 8), save(tmp_path / "best.pth.tar", 7)
         expected = (Found(9, 4, last), Found(9, 0, ninth), Found(8, 0, eighth), Found(7, 0, best), None)
         for number, found in enumerate(expected):
-            warnings.clear()
+            caplog.clear()
             assert newest_checkpoint(tmp_path) == found
             damaged = [last, ninth, eighth, best][:number]
-            assert sorted(str(p) for p in damaged) == sorted(m.split(": ")[1] for m in warnings.messages)
+            assert sorted(str(p) for p in damaged) == sorted(m.split(": ")[1] for m in caplog.messages)
             if found is not None:
                 damage(found.path)
 
-    def test_weights_alone_are_no_run(self, tmp_path: Path, warnings: pytest.LogCaptureFixture) -> None:
+    def test_weights_alone_are_no_run(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         torch.save({"state_dict": {}}, tmp_path / "last.pth.tar")
         assert newest_checkpoint(tmp_path) is None
-        assert "last.pth.tar" in warnings.text and has_checkpoints(tmp_path)
+        assert "last.pth.tar" in caplog.text and has_checkpoints(tmp_path)
 
-    def test_reads_no_older_epochs(self, tmp_path: Path, warnings: pytest.LogCaptureFixture) -> None:
+    def test_reads_no_older_epochs(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         save(tmp_path / "last.pth.tar", 3)
         for name in (epoch_name(1), epoch_name(3), "best.pth.tar"):
             (tmp_path / name).write_bytes(b"damaged")
         assert newest_checkpoint(tmp_path) == Found(3, 0, tmp_path / "last.pth.tar")
-        assert warnings.messages == []
+        assert caplog.messages == []
 
 
 class TestFind:

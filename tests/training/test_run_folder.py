@@ -1,7 +1,6 @@
 """A run's folders: a log of its own for each run."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,17 +15,11 @@ from ops.training.saving.run_folder import claim
 
 
 @pytest.fixture
-def config(motion_folder: Path, tmp_path: Path) -> Iterator[TrainConfig]:
-    """Of a run in an empty folder; the logger is as it was afterwards."""
-    logger = get_logger()
-    before = logger.propagate, logger.level
+def config(motion_folder: Path, tmp_path: Path) -> TrainConfig:
+    """Of a run in an empty folder."""
     root = ("--root_path", str(motion_folder / "data/motion"))
     folders = ("--root_log", str(tmp_path / "log"), "--root_model", str(tmp_path / "checkpoint"))
-    yield parse_train(["motion", "RGB", "--arch", "resnet10", *root, *folders])
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.propagate, logger.level = before
+    return parse_train(["motion", "RGB", "--arch", "resnet10", *root, *folders])
 
 
 def run(config: TrainConfig, same_run: bool, *lines: str) -> None:

@@ -1,20 +1,12 @@
 """Scalars for TensorBoard, and what becomes of a run whose disk is full."""
 
-import logging
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboardX.event_file_writer import EventsWriter
 
-from ops.runtime.logger import NAME
 from ops.training.reporting.scalars import ScalarWriter
-
-
-@pytest.fixture
-def warnings(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(logging.getLogger(NAME), "propagate", True)
-    return caplog
 
 
 class TestScalarWriter:
@@ -28,7 +20,7 @@ class TestScalarWriter:
         assert [e.value for e in EventAccumulator(str(tmp_path)).Reload().Scalars("train/lr")] == [0.25, 0.25]
 
     def test_a_full_disk_costs_one_warning(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
@@ -38,15 +30,15 @@ class TestScalarWriter:
         for step in range(100):
             writer.add({"train/loss": 1.0}, step)
         writer.close()
-        (record,) = warnings.records
+        (record,) = caplog.records
         assert (
             record.getMessage() == f"{tmp_path}: scalars for TensorBoard are no longer written: No space left on device"
         )
 
     def test_a_folder_that_cannot_be_written_costs_one_warning(
-        self, tmp_path: Path, warnings: pytest.LogCaptureFixture
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         writer = ScalarWriter(tmp_path / "nowhere")
         writer.add({"train/loss": 1.0}, 1)
         writer.close()
-        assert len(warnings.records) == 1
+        assert len(caplog.records) == 1

@@ -48,8 +48,7 @@ def test_single_frames_of_program_streams(tmp_path: Path, name: str) -> None:
 
 
 @pytest.fixture
-def warnings(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
-    monkeypatch.setattr(pyav_fallback.get_logger(), "propagate", True)
+def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     pyav_fallback.forget_what_was_said()
     with caplog.at_level(logging.WARNING):
         yield caplog

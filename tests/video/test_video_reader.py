@@ -19,7 +19,6 @@ import pytest
 from PIL import Image
 
 from ops.runtime.errors import InputError
-from ops.video import reader as video_reader
 from ops.video.errors import VideoError
 from ops.video.frame_folder import FrameFolder
 from ops.video.reader import choose_decoder, open_video, read_frames
@@ -403,7 +402,6 @@ class TestChooseDecoder:
         self, how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
     ) -> None:
         hide_decord(how, monkeypatch, tmp_path)
-        monkeypatch.setattr(video_reader.get_logger(), "propagate", True)
         with caplog.at_level(logging.INFO):
             assert choose_decoder("decord") == "pyav"
         assert len({record.getMessage() for record in caplog.records}) == 1
