@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ops.runtime import processors
-from ops.video import Upright, VideoError, one_line, open_container, picture_stream
+from ops.video import Upright, VideoError, one_line, open_container, open_source, picture_stream
 
 PATIENCE = 10.0  # seconds without data after which a stream counts as stalled
 DEFAULT_RATE = 25.0  # frames per second where a stream does not say
@@ -32,7 +32,7 @@ def open_stream(name: str, device: Mapping[str, Any], patience: float = PATIENCE
     try:
         if set(device) == {"file"} and "://" not in device["file"]:
             return open_container(Path(device["file"]))
-        return av.open(**device, timeout=patience, metadata_errors="replace")
+        return open_source(**device, timeout=patience)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{name}: expected a video that PyAV opens, got {reason_of(error, patience)}") from None
 

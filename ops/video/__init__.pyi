@@ -1,4 +1,5 @@
 from .container import open_container as open_container
+from .container import open_source as open_source
 from .container import picture_stream as picture_stream
 from .errors import MAX_FRAMES as MAX_FRAMES
 from .errors import VideoError as VideoError

@@ -9,15 +9,22 @@ from ops.video.errors import MAX_FRAMES, MAX_PIXELS, VideoError, check_size
 
 
 def open_container(path: Path) -> Any:
-    """A container to read, closed by its ``with``; titles that are not UTF-8 get replacement characters.
+    """The container of a file to read, closed by its ``with``.
 
     Raises:
         av.error.FFmpegError, ValueError: it is no media file, or not there.
     """
+    # FFmpeg takes "12:30.mp4" for a URL, but no absolute path.
+    return open_source(file=os.path.abspath(path))
+
+
+def open_source(**source: Any) -> Any:
+    """av.open for reading, in which titles that are not UTF-8 are no error (PyAV 19 made that its rule)."""
     import av
 
-    # FFmpeg takes "12:30.mp4" for a URL, but no absolute path.
-    return av.open(os.path.abspath(path), metadata_errors="replace")
+    if int(av.__version__.split(".")[0]) < 19:
+        source["metadata_errors"] = "replace"
+    return av.open(**source)
 
 
 def picture_stream(path: Path, container: Any) -> Any:

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from ops.video.container import open_container
 from ops.video.errors import VideoError
 from ops.video.index import known
 from ops.video.index.packet_index import PacketIndex
@@ -22,7 +23,7 @@ NOT_FROM_BYTES = ("mkv", "edit list", "VP8", "VP9", "AV1", "Motion", "ProRes")
 
 def plain_decoding(path: Path) -> np.ndarray:
     """All frames (F, H, W, 3) of the first stream that is no cover art, one after the other."""
-    with av.open(str(path), metadata_errors="replace") as container:
+    with open_container(path) as container:
         streams = (s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic)
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(next(streams))])
 
