@@ -403,7 +403,7 @@ class TestRun:
         for name, splits in (("ucf101", "1 2 3"), ("hmdb51", "2")):
             numbers = splits.split()
             output = carry_out(data, "train.sh", f"{name}_8f", *TINY, NUM_GPUS="1", TUNE_FROM=weights, SPLITS=splits)
-            assert output.count(f"tuning from {weights}; starting anew: nothing") == len(numbers)
+            assert output.count(f"fine-tuning from {weights}; new parameters: none") == len(numbers)
             assert output.count(
                 "the learning rate 0.001 for 16 videos per step becomes 0.000125 for 2 videos per step"
             ) == len(numbers)
