@@ -165,7 +165,7 @@ def reason_of(error: BaseException) -> str:
             f"expected to open one more file, got the limit of {limit} open files; raise it (ulimit -n 4096) or use "
             f"fewer data-loading workers (-j)"
         )
-    if number == errno.ENOSPC or "No space left on device" in said:
+    if number == errno.ENOSPC or "No space left on device" in said or "unable to allocate shared memory" in said:
         size = shutil.disk_usage(SHARED_MEMORY).total / 2**20
         return (
             f"{SHARED_MEMORY}: expected room for what data-loading workers share, got a full file system of {size:.3g} "
