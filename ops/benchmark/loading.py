@@ -1,4 +1,4 @@
-"""The sides of benchmark.py loader and test: reading as the published code does, and as this project does."""
+"""The sides of benchmark.py loader, augment and test: reading as the published code does, and as this project does."""
 
 import tempfile
 import time
@@ -27,6 +27,7 @@ from ops.data import (
     VideoRecord,
     VideoSource,
     collate_clips,
+    parse_augment,
     resolve_dataset,
     test_scale,
 )
@@ -57,6 +58,12 @@ class ClipShape(NamedTuple):
     frames: int
     size: int
 
+
+# Operations that have a probability are applied to every clip, those of the sets with their own probabilities.
+AUGMENTATIONS = (
+    *("randaugment", "randaugment:geometric=off", "jitter:probability=1", "jitter:probability=1:hue=0.1"),
+    *("blur:probability=1", "grayscale:probability=1", "erase:probability=1", "color", "strong"),
+)
 
 Sides = dict[str, Callable[[], Any]]
 Named = tuple[str, str, Sides]  # title, yardstick, sides
@@ -131,9 +138,9 @@ def clips_of_files(
             yield path.name, clip_of_file(root, path.resolve(), shape, pixels)
 
 
-def _train_clip(source: VideoSource, shape: ClipShape) -> Callable[[], Batch]:
+def _train_clip(source: VideoSource, shape: ClipShape, augment: str = "none") -> Callable[[], Batch]:
     """Batches of one training clip; where packets are is known from the second on, as it is with an index."""
-    sampler, transform = FrameSampler(shape.frames), TrainTransform(shape.size, (0, 1))
+    sampler, transform = FrameSampler(shape.frames), TrainTransform(shape.size, (0, 1), parse_augment(augment))
     clips = TrainClips(source, shape.segments, sampler, transform, seed=0)
     epoch = iter(range(10**9))
 
@@ -200,6 +207,18 @@ def loader_sides(videos: Sequence[Path] | None, shape: ClipShape, oracle: Loader
             source = VideoSource(_spec(root, "frames"), [VideoRecord(f"frames{number}", count, 0)], decoders[0])
             sides = {"oracle": naive_folder, "loader": _train_clip(source, shape)}
             yield f"training clip of the JPEG frames of {path.name}", "oracle", sides
+
+
+def augmentation_sides(videos: Sequence[Path] | None, shape: ClipShape) -> Iterator[Named]:
+    """For each video: the same training clips without augmentation and with each, read with PyAV."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        if videos is None:
+            make_video(root / "made.mp4")
+        for path in videos or [root / "made.mp4"]:
+            source = VideoSource(_spec(root, "videos"), [VideoRecord(str(path.resolve()), None, 0)], "pyav")
+            sides = {augment: _train_clip(source, shape, augment) for augment in ("none", *AUGMENTATIONS)}
+            yield f"training clip of {path.name}, augmented", "none", sides
 
 
 def _load_views(source: VideoSource, shape: ClipShape, runs: list[tuple[int, ...]]) -> None:

@@ -15,6 +15,7 @@ from ops.benchmark.comparison import Comparison, alternate, machine
 from ops.benchmark.loading import (
     ClipShape,
     LoaderOracle,
+    augmentation_sides,
     clips_of_files,
     loader_sides,
     loader_sizes,
@@ -94,6 +95,8 @@ def measure(options: BenchmarkOptions, oracles: Oracles) -> tuple[list[Compariso
     extra: dict[str, Any] = {}
     if options.what == "presets":
         compared = preset_sides(options.videos, shape, extra)
+    elif options.what == "augment":
+        compared = augmentation_sides(options.videos, shape)
     else:
         sides_of = loader_sides if options.what == "loader" else many_view_sides
         compared = sides_of(options.videos, shape, oracles.loader)

@@ -100,6 +100,7 @@ class TestBenchmark:
         [
             ("model", "--model", "tsm", "--segments", "2", "--input_size", "32", "--batch_size", "1"),
             pytest.param(("loader", "--model", "tsm", "--input_size", "64", "--videos", "v.mp4"), marks=needs_decord),
+            ("augment", "--model", "tsm", "--input_size", "64", "--videos", "v.mp4"),
             ("test", "--input_size", "64", "--videos", "v.mp4"),
         ],
         ids=lambda command: command[0],
