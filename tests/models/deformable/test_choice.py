@@ -16,7 +16,9 @@ from ops.runtime import InputError
 from tests.golden_weights import relative_error
 
 triton_ops = pytest.importorskip("ops.models.deformable.triton_ops", reason="Triton is not installed")
-pytestmark = pytest.mark.skipif(not triton_ops.INTERPRETED, reason="on a GPU, tests/gpu has these")
+pytestmark = pytest.mark.skipif(
+    not triton_ops.INTERPRETED, reason="without Triton's interpreter; on a GPU, tests/gpu has these"
+)
 
 
 class Lines(logging.Handler):

@@ -22,7 +22,9 @@ from tests.golden_weights import relative_error
 
 triton_ops = pytest.importorskip("ops.models.deformable.triton_ops", reason="Triton is not installed")
 Tile = triton_ops.Tile
-pytestmark = pytest.mark.skipif(not triton_ops.INTERPRETED, reason="on a GPU, tests/gpu has these")
+pytestmark = pytest.mark.skipif(
+    not triton_ops.INTERPRETED, reason="without Triton's interpreter; on a GPU, tests/gpu has these"
+)
 
 # bfloat16 has 8 bits; the interpreter cuts off the others instead of rounding.
 TOLERANCE = {torch.float64: 1e-13, torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 2e-2}
