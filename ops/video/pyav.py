@@ -4,6 +4,7 @@ Frames are counted in the order in which the decoder gives them, from 0.
 """
 
 import contextlib
+import itertools
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,15 +21,13 @@ from ops.video.index.packet_index import PacketIndex
 from ops.video.planes import Packed, Packing
 from ops.video.upright import Upright
 
-KEPT_BYTES = 2**26  # of decoded pictures that an opened file may hold: all of a clip as data sets have them in AVI
-
 
 class PyAVReader:
     """A video file read with PyAV.
 
     Where its headers tell for certain which packet is which frame (``ops.video.frame_index``), the reader jumps to key
     frames between two wanted frames, and skips what no other frame refers to. Any other file is decoded from its first
-    frame on: once to count its frames, which are kept if they are small, else again for the wanted ones.
+    frame on: once to count its frames, again for the wanted ones.
 
     Args:
         path: the file.
@@ -41,7 +40,6 @@ class PyAVReader:
 
         self.path = path
         self._error = av.error.FFmpegError
-        self._kept: list[Any] = []
         self._upright = Upright()
         self._take = self._upright if pixels == "rgb" else Packed()
         self._container: Any = None
@@ -102,9 +100,8 @@ class PyAVReader:
         finally:
             seen.close()
         if places is None:
-            if count:  # packets are gone
-                self._open()
-            length = count = self._count()
+            # None is kept: the decoder would use other buffers for the next ones, which shows in damaged pictures.
+            length = count = sum(1 for _ in self._from_the_first())
         else:
             length = len(places)
         announced = self.stream.frames
@@ -133,18 +130,6 @@ class PyAVReader:
             return True
         return False
 
-    def _count(self) -> int:
-        """Decodes everything; keeps the frames if they are small."""
-        length = size = 0
-        for frame in self.container.decode(self.stream):
-            length += 1
-            size += sum(plane.buffer_size for plane in frame.planes) if size <= KEPT_BYTES else 0
-            if size <= KEPT_BYTES:
-                self._kept.append(frame)
-            else:
-                self._kept = []
-        return length
-
     def __len__(self) -> int:
         return self._length
 
@@ -171,7 +156,8 @@ class PyAVReader:
                     found |= self._decode_run(run, self._places.can_skip, self._take)
             if len(found) < len(indices):
                 wanted = set(indices.tolist())
-                found = {i: self._take(f) for i, f in enumerate(self._from_the_first(indices[-1])) if i in wanted}
+                first_ones = itertools.islice(self._from_the_first(), int(indices[-1]) + 1)
+                found = {i: self._take(f) for i, f in enumerate(first_ones) if i in wanted}
         except (self._error, OSError, ValueError) as error:
             raise VideoError(f"{self.path}: expected frames {_range(indices)}, got {one_line(error)}") from None
         missing = [int(i) for i in indices if int(i) not in found]
@@ -224,16 +210,10 @@ class PyAVReader:
         context.skip_frame = "DEFAULT"
         return found
 
-    def _from_the_first(self, last: int) -> Iterator[Any]:
-        """The frames from the first to that of index ``last``, decoded one after the other."""
-        if self._kept:
-            yield from self._kept[: last + 1]
-            return
+    def _from_the_first(self) -> Iterator[Any]:
+        """All frames, decoded one after the other."""
         with open_container(self.path) as container:
-            for index, frame in enumerate(container.decode(picture_stream(self.path, container))):
-                yield frame
-                if index >= last:
-                    break
+            yield from container.decode(picture_stream(self.path, container))
 
 
 def _range(indices: np.ndarray) -> str:

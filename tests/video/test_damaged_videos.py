@@ -23,15 +23,18 @@ from ops.data.sampling import FrameSampler
 from ops.data.transforms import TestTransform as TransformOfTests
 from ops.data.transforms import TrainTransform
 from ops.data.video_list import VideoRecord
+from ops.preparation.checking.video_check import inspect_video
 from ops.video import container
 from ops.video import errors as video_errors
 from ops.video import reader as video_reader
 from ops.video.container import open_container, picture_stream
 from ops.video.errors import VideoError
 from ops.video.frame_folder import FrameFolder
+from ops.video.index import known as memory
+from ops.video.index.packet_index import PacketIndex
 from ops.video.pyav import PyAVReader
 from ops.video.reader import open_video
-from tests import guarded, media
+from tests import damage, guarded, media
 from tests.clip_files import make_spec, write_folder
 from tests.damage import FRAMES, Damaged, absurd_videos, damaged_folders, flip, mutated_videos, odd_videos, whole_videos
 from tests.guarded import Outcome, outcomes
@@ -171,6 +174,43 @@ def test_damaged_key_frames_are_those_of_plain_decoding(tmp_path: Path, monkeypa
         assert reader.places is not None and len(reader) == len(expected)
         for index in (20, 17, 12, 9):
             assert np.array_equal(reader.get_frames(np.array([index]))[0], expected[index])
+
+
+def differences(path: Path, index: PacketIndex | None = None) -> set[int]:
+    """Frames that differ from plain decoding when they are read one by one and in groups, in no order."""
+    memory._known.clear()
+    expected, reader, rng = decoded(path), PyAVReader(path, index), np.random.default_rng(0)
+    assert len(reader) == len(expected)
+    found: set[int] = set()
+    for number in range(16):
+        indices = np.unique(rng.integers(0, len(expected), 4 if number % 2 else 1))
+        pairs = zip(indices.tolist(), reader.get_frames(indices), strict=True)
+        found |= {index for index, picture in pairs if not np.array_equal(picture, expected[index])}
+    return found
+
+
+def test_damaged_mpeg_1_is_that_of_plain_decoding(tmp_path: Path) -> None:
+    """The first time too: a reader that keeps decoded frames changes FFmpeg's buffers, and so what it fills in."""
+    options = {"bf": "2", "g": "8"}
+    content = media.make_video(tmp_path / "a.mpg", 48, (96, 64), codec="mpeg1video", options=options).read_bytes()
+    for seed in (8, 20, 22, 26):
+        copy = tmp_path / f"{seed}.mpg"
+        copy.write_bytes(damage.flip_anywhere(content, np.random.default_rng(seed)))
+        assert differences(copy) == set(), seed
+
+
+def test_damage_that_a_check_has_seen_is_not_jumped_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A jump skips damaged pictures that change others; the index keeps that such a file is decoded from its start."""
+    monkeypatch.setattr(media, "numbered_picture", noisy_waves)
+    content = media.make_video(tmp_path / "a.mp4", FRAMES, options=damage.X264).read_bytes()
+    for seed in (9, 10, 12, 33):
+        copy = tmp_path / f"{seed}.mp4"
+        copy.write_bytes(damage.flip_anywhere(content, np.random.default_rng(seed)))
+        index = PacketIndex(tmp_path / f"{seed}.sqlite3", tmp_path)
+        index.create()
+        assert [problem.kind for problem in inspect_video(copy, "pyav", 1, index=index).problems] == ["damaged"]
+        index.close()
+        assert differences(copy, index) == set(), seed
 
 
 class TestLargePictures:

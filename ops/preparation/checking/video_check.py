@@ -19,8 +19,8 @@ def inspect_video(
 ) -> Facts:
     """Opens a video as training does and reads its first, middle and last frame; then decodes all of it.
 
-    With ``verify`` the frames that training reads are also compared with those of plain decoding. Where its packets
-    are is kept in the index.
+    With ``verify`` the frames that training reads are also compared with those of plain decoding. The index gets where
+    its packets are, or that it is damaged.
     """
     if not os.path.lexists(path):
         return absent(path)
@@ -32,6 +32,8 @@ def inspect_video(
     except VideoError as error:
         return Facts(0, size, (Problem("unreadable", without_path(error, path)),))
     problems = list(decoded_problems(path, count, threads))
+    if index is not None and any(problem.kind == "damaged" for problem in problems):
+        index.distrust(path, count)
     if verify and not any(problem.unusable for problem in problems):
         difference = verify_frames(path, decoder)
         if difference:

@@ -20,7 +20,7 @@ import numpy as np
 from ops.runtime import get_logger, launcher
 from ops.video.frame_index import Places
 from ops.video.index.direct import Coding, Colours, Packets
-from ops.video.index.known import FileState, Known
+from ops.video.index.known import FileState, Known, state_of
 
 NAME = ".packet_index.sqlite3"
 VERSION = 1  # of what a row holds
@@ -104,6 +104,10 @@ class PacketIndex:
         self._rows.append((self._name(state), state.size, state.modified, pack(known)))
         if len(self._rows) >= KEPT_ROWS or time.monotonic() > self._written + KEPT_SECONDS:
             self.flush()
+
+    def distrust(self, path: Path, length: int) -> None:
+        """Keep that a file is damaged, so that it is decoded from its first frame on: a jump may give other pixels."""
+        self.remember(state_of(path), Known(length, None))
 
     def flush(self) -> None:
         """Write what is not written yet."""
