@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ops.benchmark.comparison import Comparison, alternate, machine
+from ops.benchmark.lists import read_long_list
 from ops.benchmark.loading import (
     ClipShape,
     LoaderOracle,
@@ -55,7 +56,7 @@ class BenchmarkOptions:
     compile: bool
     videos: Sequence[Path] | None
     pixels: str
-    num_videos: int
+    num_videos: int | None
     json: Path | None
 
     def __post_init__(self) -> None:
@@ -90,7 +91,9 @@ def measure(options: BenchmarkOptions, oracles: Oracles) -> tuple[list[Compariso
         return measure_network(options, oracles.network)
     torch.set_num_threads(1)
     if options.what == "scores":
-        return [], score_views(options.num_videos)
+        return [], score_views(options.num_videos or 20_000)
+    if options.what == "lists":
+        return [], read_long_list(options.num_videos or 10_000_000)
     shape = ClipShape(options.segments, FRAMES_PER_SEGMENT[options.model], options.input_size)
     extra: dict[str, Any] = {}
     if options.what == "presets":

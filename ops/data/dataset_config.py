@@ -7,6 +7,7 @@ that name. Built-in data lie under ``data/<name>``:
     data/<name>/classes.txt               class names, one a line, in label order
 """
 
+import itertools
 import os
 import re
 import sys
@@ -25,7 +26,7 @@ else:
     import tomli as tomllib
 
 MAX_CLASSES = 10**6
-LINES_AT_ONCE = 2**22  # bytes of a list that are read at once
+LINES_AT_ONCE = 2**18  # bytes of a list that are read at once
 
 
 @dataclass(frozen=True)
@@ -242,17 +243,17 @@ def read_lines(path: Path, what: str) -> list[str]:
     Raises:
         InputError: it cannot be read, or is not UTF-8.
     """
-    return list(each_line(path, what))
+    return list(itertools.chain.from_iterable(parts_of_lines(path, what)))
 
 
-def each_line(path: Path, what: str) -> Iterator[str]:
-    """The same, of files with millions of lines, which are never all in memory."""
+def parts_of_lines(path: Path, what: str) -> Iterator[list[str]]:
+    """The same, of files with millions of lines, which are never all in memory: many lines at a time."""
     try:
         with path.open("rb") as file:
             before, encoding = 0, "utf-8-sig"  # lines that have been read
             while content := file.read(LINES_AT_ONCE) + file.readline():
                 try:
-                    yield from content.decode(encoding).splitlines()
+                    yield content.decode(encoding).splitlines()
                 except UnicodeDecodeError as error:
                     line = before + content.count(b"\n", 0, error.start) + 1
                     got = f"the byte 0x{content[error.start]:02x}"

@@ -7,9 +7,9 @@ python scripts/benchmarks/benchmark.py presets the same from videos as resize_vi
 python scripts/benchmarks/benchmark.py augment CPU seconds per training clip with each operation of --augment
 python scripts/benchmarks/benchmark.py test    CPU seconds to load the 30 views of a video
 python scripts/benchmarks/benchmark.py scores  20,000 videos x 400 classes x 30 views through pkl_to_results.py
+python scripts/benchmarks/benchmark.py lists   time and memory to read a list of 10 million videos
 
-Both sides alternate in one process, so that other load of the machine slows both; quote medians and ratios.
-The baseline is tests/oracle.
+Sides take turns in one process: quote medians and ratios. The baseline is tests/oracle.
 """
 
 import sys
@@ -21,18 +21,14 @@ from ops.models import NETWORKS
 from ops.runtime import OneLineParser, run_script
 from ops.video import PIXELS
 
-SUBJECTS = ("model", "train", "loader", "presets", "augment", "test", "scores")
+SUBJECTS = ("model", "train", "loader", "presets", "augment", "test", "scores", "lists")
 ARCHS = ("resnet50", "resnet101", "resnet152")
 
 
 def parser() -> OneLineParser:
     made = OneLineParser(description="Compare the speed of this project with that of a plain implementation.")
     add = made.add_argument
-    add(
-        "what",
-        choices=("model", "train", "loader", "presets", "augment", "test", "scores"),
-        help="what to measure (required)",
-    )
+    add("what", choices=SUBJECTS, help="what to measure (required)")
     add("--model", default="msn", choices=NETWORKS, help="network, or whose clips are read (default: %(default)s)")
     add("--arch", default="resnet50", choices=ARCHS, help="backbone, for model and train (default: %(default)s)")
     add("--segments", type=int, default=8, metavar="T", help="segments per clip (default: %(default)s)")
@@ -43,10 +39,9 @@ def parser() -> OneLineParser:
     add("--device", default="cpu", choices=("cpu", "cuda"), help="where model and train run (default: %(default)s)")
     add("--amp", choices=("bf16", "fp16"), help="mixed precision on both sides, for model and train (default: off)")
     add("--compile", action="store_true", help="add a compiled side, for model and train (default: off)")
-    add("--videos", type=Path, nargs="+", metavar="FILE",
-        help="files that train, loader, presets, augment and test read (default: one that is made)")  # fmt: skip
+    add("--videos", type=Path, nargs="+", metavar="FILE", help="files to read clips from (default: one that is made)")
     add("--pixels", choices=PIXELS, default="rgb", help="what train reads of them (default: %(default)s)")
-    add("--num_videos", type=int, default=20_000, metavar="N", help="videos, for scores (default: %(default)s)")
+    add("--num_videos", type=int, metavar="N", help="videos, for scores and lists (default: 20,000 and 10,000,000)")
     add("--json", type=Path, metavar="FILE", help="also write the figures to this file (default: print only)")
     return made
 

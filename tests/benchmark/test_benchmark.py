@@ -128,6 +128,12 @@ class TestBenchmark:
         assert "seconds of pkl_to_results.py" in done.stdout
         assert 10 < int(done.stdout.split("its most memory in MB: ")[1]) < 1500
 
+    def test_lists(self, tmp_path: Path) -> None:
+        done = run_script("scripts/benchmarks/benchmark.py", "lists", "--num_videos", "5000", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "videos in the list: 5000\nseconds to read it: " in done.stdout
+        assert 10 < int(done.stdout.split("most memory of the process in MB: ")[1]) < 500
+
     def test_memory_is_that_of_the_script(self) -> None:
         """Not that of the process that starts it, which has more."""
         held = bytearray(b"x") * (process_peak() + 500 << 20)

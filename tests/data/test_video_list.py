@@ -1,6 +1,7 @@
 """Lists in arrays: the records that a list file holds, and the memory of the workers that look them up."""
 
 import gc
+import os
 import pickle
 import re
 from pathlib import Path
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from ops.data import dataset_config
 from ops.data.dataset import TestVideos, TrainClips, VideoSource
 from ops.data.loaders import train_loader, validation_loader
 from ops.data.samplers import ListBatchSampler, TrainBatchSampler
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import TestTransform, TrainTransform
-from ops.data.video_list import VideoList, VideoRecord, parse_list, read_list
+from ops.data.video_list import VideoList, VideoRecord, check_first_video, parse_list, read_list
+from ops.runtime import InputError
 from ops.video import Reader
 from tests.clip_files import make_spec, write_folder
 
@@ -59,6 +62,54 @@ def test_wrong_lines_are_told_with_their_numbers(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert found[0][2] == VideoRecord("a", 3, 1) and found[3][2] == VideoRecord("d", 4, 2)
     assert [type(video) for _, _, video in found[1:3]] == [ValueError, ValueError]
+
+
+@pytest.mark.parametrize("storage", ["frames", "videos"])
+def test_many_lines_at_once_are_read_like_each_alone(
+    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists with all that may be special about a line, in parts of all sizes."""
+    middle = "" if storage == "videos" else " 7"
+    plain = [f"some/{number}{middle} {number % 4}" for number in range(20)]
+    special = ["", " ", f"b c{middle} 1", f"\ta{middle}\t3 ", f"ü 漢{middle} 0", f"a  {middle} 2", f"d/.x{middle} 03"]
+    spec, path = make_spec(tmp_path, storage), tmp_path / "list.txt"
+    for number, line in enumerate(special):
+        path.write_text("\n".join([*plain[:number], line, *plain[number:]]), encoding="utf-8")
+        expected = VideoList(video for _, _, video in parse_list(path, spec))
+        assert len(expected) == 20 + bool(line.strip())
+        for size in (1, 60, 2**20):
+            monkeypatch.setattr(dataset_config, "LINES_AT_ONCE", size)
+            found = read_list(path, spec)
+            assert list(found) == list(expected) and found.digest() == expected.digest()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["x", "x 1 1 1 1\nx", "x 4", "x -1", "x 1_0", "x ١", "x 0x1", "x 99999999999999999999"]
+)
+@pytest.mark.parametrize("storage", ["frames", "videos"])
+def test_a_wrong_line_among_many(storage: str, wrong: str, tmp_path: Path) -> None:
+    middle = "" if storage == "videos" else " 7"
+    path = tmp_path / "list.txt"
+    right = "".join(f"some/{number}{middle} {number % 4}\n" for number in range(20))
+    path.write_text(right + wrong.replace(" ", f"{middle} ") + "\n" + right, encoding="utf-8")
+    with pytest.raises(InputError, match=r"list\.txt, line 2[12]: expected"):
+        read_list(path, make_spec(tmp_path, storage))
+
+
+def test_reading_a_list_looks_at_no_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start only the first video is looked for: a network file system takes hours for a stat of millions."""
+    path = tmp_path / "list.txt"
+    path.write_text("".join(f"a b/{number}.mp4 1\n" if number % 9 else f"{number} 1\n" for number in range(5000)))
+    spec, calls = make_spec(tmp_path, "videos"), []
+    for name in ("stat", "lstat", "access", "scandir", "listdir"):
+        original = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, f=original, **k: calls.append(a) or f(*a, **k))
+    monkeypatch.setattr(os.path, "isfile", lambda name: calls.append(name) or True)
+    videos = read_list(path, spec)
+    assert not [call for call in calls if "list.txt" not in str(call)]
+    check_first_video(videos, spec)
+    VideoSource.of_list(spec, path, videos, "pyav")
+    assert len(calls) < 20, calls
 
 
 LINES, READ = 650_000, 1600
