@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -27,6 +28,7 @@ from ops.data import (
     VideoRecord,
     VideoSource,
     collate_clips,
+    least_train_side,
     parse_augment,
     resolve_dataset,
     test_scale,
@@ -205,7 +207,12 @@ def loader_sides(videos: Sequence[Path] | None, shape: ClipShape, oracle: Loader
                 return oracle.train_clip(oracle.folder_frames(frames_of, count, choose, per_segment), size, draws)
 
             source = VideoSource(_spec(root, "frames"), [VideoRecord(f"frames{number}", count, 0)], decoders[0])
-            sides = {"oracle": naive_folder, "loader": _train_clip(source, shape)}
+            reduced = replace(source, least_side=least_train_side(size))
+            sides = {
+                "oracle": naive_folder,
+                "loader": _train_clip(source, shape),
+                "loader, --reduced_jpeg": _train_clip(reduced, shape),
+            }
             yield f"training clip of the JPEG frames of {path.name}", "oracle", sides
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Sequence
@@ -90,6 +91,7 @@ def measure(options: BenchmarkOptions, oracles: Oracles) -> tuple[list[Compariso
     if options.what in ("model", "train"):
         return measure_network(options, oracles.network)
     torch.set_num_threads(1)
+    gc.freeze()  # as data-loading workers do
     if options.what == "scores":
         return [], score_views(options.num_videos or 20_000)
     if options.what == "lists":

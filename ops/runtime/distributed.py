@@ -205,17 +205,25 @@ def gradients_synced(network: nn.Module, when: bool) -> AbstractContextManager:
 
 def sync_buffers(model: nn.Module) -> None:
     """Give every process the first one's buffers, so that all evaluate the network that is saved."""
-    if world_size() > 1:
-        for buffer in model.buffers():
-            dist.broadcast(buffer, src=0)
+    _broadcast(list(model.buffers()))
 
 
 def sync_weights(model: nn.Module) -> None:
     """Give every process the first one's parameters and buffers."""
-    if world_size() > 1:
-        for parameter in model.parameters():
-            dist.broadcast(parameter.detach(), src=0)
-        sync_buffers(model)
+    _broadcast([*(parameter.detach() for parameter in model.parameters()), *model.buffers()])
+
+
+@torch.no_grad()
+def _broadcast(tensors: Sequence[torch.Tensor]) -> None:
+    """Overwrite tensors with the first process's: all of one type in one message, not hundreds."""
+    if world_size() == 1:
+        return
+    for kind in dict.fromkeys(tensor.dtype for tensor in tensors):  # in the same order everywhere
+        some = [tensor for tensor in tensors if tensor.dtype == kind]
+        flat = torch.cat([tensor.reshape(-1) for tensor in some])
+        dist.broadcast(flat, src=0)
+        parts = flat.split([tensor.numel() for tensor in some])
+        torch._foreach_copy_(some, [part.view(tensor.shape) for part, tensor in zip(parts, some, strict=True)])
 
 
 def sum_over_processes(values: Sequence[float], device: torch.device) -> list[float]:

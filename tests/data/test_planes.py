@@ -1,5 +1,7 @@
 """YUV from the decoder to the model: the clips of RGB, in half the bytes."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import av
@@ -7,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from ops.data.dataset import Clip, SampleKey, TestVideos, TrainClips, VideoSource
+from ops.data.dataset import BrokenVideo, Clip, SampleKey, TestVideos, TrainClips, VideoSource
 from ops.data.loaders import Batch, collate_clips, collate_first_view
 from ops.data.planes import COLOURS, PackedClip, to_rgb
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import TestTransform, TrainTransform
 from ops.data.video_list import VideoRecord
+from ops.video import Reader
 from tests import media
 from tests.clip_files import make_spec, natural_picture
 
@@ -140,6 +143,31 @@ def test_a_worker_sends_no_more_than_the_crop(tmp_path: Path) -> None:
         assert rows <= height <= rows + 2 and columns <= width <= columns + 2
         for tensor in (clip.planes, rgb.pixels):
             assert tensor.untyped_storage().nbytes() == tensor.numel()
+
+
+def test_a_worker_holds_one_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a file is opened, the reader of the one before is gone, and with it whatever it had decoded."""
+    path = natural_video(tmp_path / "v.mp4", (86, 64))
+    opened: list[weakref.ref] = []
+    original = VideoSource.open
+
+    def watched(source: VideoSource, index: int) -> Reader:
+        assert not [reader for reader in opened if reader() is not None]
+        reader = original(source, index)
+        opened.append(weakref.ref(reader))
+        return reader
+
+    monkeypatch.setattr(VideoSource, "open", watched)
+    for source in sources(path):
+        clips = TrainClips(source, 2, FrameSampler(5), TrainTransform(56, (0, 2, 1, 3)), 3)
+        views = TestVideos(source, [(2, FrameSampler(5))], TestTransform(64, 56, 1))
+        gc.disable()  # none is left to the garbage collector
+        try:
+            kept = [clips[SampleKey(epoch, 0)] for epoch in range(3)] + [views[0] for _ in range(2)]
+        finally:
+            gc.enable()
+        assert not any(isinstance(each, BrokenVideo) for each in kept)
+    assert len(opened) == 10
 
 
 def test_a_clip_is_what_it_was(tmp_path: Path) -> None:

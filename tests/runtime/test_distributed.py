@@ -1,13 +1,16 @@
-"""Which GPU a process takes."""
+"""Which GPU a process takes, and what the first process gives the others."""
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from ops.runtime import distributed
 from ops.runtime.errors import InputError
 from ops.runtime.logger import NAME
+from tests.two_processes import in_two_processes
 
 
 class Machine:
@@ -93,3 +96,28 @@ class TestPickDevice:
         with caplog.at_level(logging.INFO, NAME):
             distributed.pick_device(gpus)
         assert (level, message) in [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
+def take_from_the_first(rank: int, folder: str) -> None:
+    torch.manual_seed(rank)
+    model = nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6)).to(memory_format=torch.channels_last)
+    model[1](torch.randn(2, 6, 3, 3) * (rank + 1))
+    model[1].num_batches_tracked += rank
+    states = [{name: value.clone() for name, value in model.state_dict().items()}]
+    for sync in (distributed.sync_buffers, distributed.sync_weights):
+        sync(model)
+        states.append({name: value.clone() for name, value in model.state_dict().items()})
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last) and model[0].weight.requires_grad
+    torch.save(states, Path(folder) / f"{rank}.pth")
+
+
+def test_the_first_process_gives_its_buffers_then_all(tmp_path: Path) -> None:
+    in_two_processes(take_from_the_first, str(tmp_path))
+    first, second = (torch.load(tmp_path / f"{rank}.pth") for rank in range(2))
+    parameters = {name for name, _ in nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6)).named_parameters()}
+    for name, value in first[0].items():
+        assert all(torch.equal(state[name], value) for state in first)
+        changed = name not in {"1.weight", "1.bias"}  # ones and zeros everywhere
+        assert torch.equal(second[0][name], value) is not changed
+        assert torch.equal(second[1][name], value) is not (changed and name in parameters)
+        assert torch.equal(second[2][name], value)
