@@ -3,8 +3,16 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from ops.data.dataset import SampleKey, TrainClips, VideoSource
+from ops.data.loaders import collate_clips
+from ops.data.sampling import FrameSampler
+from ops.data.transforms import TrainTransform
+from ops.data.video_list import VideoRecord
+from tests.clip_files import make_spec
 from tests.commands import run_script, succeeded
 
 FOLDER = os.environ.get("MSN_REAL_VIDEOS")
@@ -58,3 +66,17 @@ def test_decoders_lead_to_the_same_scores(real_folder):
         decord, pyav = (sorted((folder / f"{kind}_{decoder}").glob("*.pkl")) for decoder in ("decord", "pyav"))
         assert len(decord) == len(pyav) == views
         assert [p.read_bytes() for p in decord] == [p.read_bytes() for p in pyav]
+
+
+def test_yuv_is_rgb_within_two_grey_levels(real_folder):
+    folder, _, _ = real_folder
+    spec = make_spec(folder)
+    for path in sorted(p for p in Path(str(FOLDER)).iterdir() if p.suffix in SUFFIXES):
+        records = [VideoRecord(str(path.absolute()), None, 0)]
+        rgb, yuv = (VideoSource(spec, records, "pyav", None, pixels) for pixels in ("rgb", "yuv"))
+        short = min(rgb.open(0).get_frames(np.array([0])).shape[1:3])
+        transform = TrainTransform(short * 7 // 8, (0, 1, 2, 3))
+        clips = [TrainClips(source, 8, FrameSampler(5), transform, 0) for source in (rgb, yuv)]
+        for epoch in range(6):
+            one, other = (collate_clips([c[SampleKey(epoch, 0)]]).to(torch.device("cpu"))[0] for c in clips)
+            assert (one.int() - other.int()).abs().max() <= 2, path.name
