@@ -5,7 +5,8 @@
     python scripts/extract_features.py best.pth.tar data/motion/val_videos.txt --per segment --format safetensors
     torchrun --nproc_per_node=8 scripts/extract_features.py best.pth.tar data/kinetics/train.txt --layer backbone.layer3
 
-The files are the same for any number of processes. An interrupted run continues with --resume.
+The files are the same for any number of processes (on a CPU: of as many threads each). An interrupted run continues
+with --resume.
 """
 
 import sys

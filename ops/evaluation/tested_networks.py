@@ -84,9 +84,10 @@ def open_network(
     compiled: bool = False,
     fused: bool = True,
     deform: str = "auto",
+    weights_kind: str = "raw",
 ) -> Opened:
     """``build_network`` of a file, with the classes of its head."""
-    return build_network(read_weights(path), given, device, compiled=compiled, fused=fused, deform=deform)
+    return build_network(read_weights(path, weights_kind), given, device, compiled=compiled, fused=fused, deform=deform)
 
 
 def build_network(

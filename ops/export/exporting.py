@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ops.checkpoints import find_weights, read_checkpoint
+from ops.checkpoints import find_weights, read_checkpoint, with_weights
 from ops.data import read_class_names
 from ops.export.about import about_of
 from ops.export.agreement import compare
@@ -41,7 +41,7 @@ def export(config: ExportConfig) -> int:
         raise InputError(f"{config.out}: expected the name of a new file or folder, got one that exists")
     check_writable(config.out)
     results = read_results(config.results or ())
-    content = read_checkpoint(config.checkpoint)
+    content = with_weights(read_checkpoint(config.checkpoint), config.weights_kind, config.checkpoint)
     names = () if config.class_names is None else read_class_names(config.class_names)
     original = Predictor(
         config.checkpoint, device="cpu", class_names=names, decoder=config.decoder, **config.network_settings

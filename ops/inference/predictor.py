@@ -47,6 +47,7 @@ class Predictor:
         amp: ``bf16`` or ``fp16`` for mixed precision.
         compiled: whether torch.compile compiles the network.
         deform: what computes deformable convolutions (``--deform`` of the scripts).
+        weights_kind: ``raw`` for the weights that were trained, ``ema`` for their moving average.
         settings: what the checkpoint does not say or what is to come before it: ``network``, ``arch``, ``motion``,
             ``num_segments``, ``motion_window``, ``motion_weight``, ``input_size``, ``dense_sample``.
 
@@ -66,16 +67,25 @@ class Predictor:
         amp: str | None = None,
         compiled: bool = False,
         deform: str = "auto",
+        weights_kind: str = "raw",
         **settings: Any,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network: Recognizer | OnnxNetwork
         if Path(checkpoint).suffix == ".onnx":
+            require(weights_kind == "raw", f"--weights_kind raw with {checkpoint}, which has one kind", weights_kind)
             require(amp is None and not compiled, f"neither --amp nor --compile with {checkpoint}", "one of them")
             self.network = OnnxNetwork(Path(checkpoint), self.device)
             self.found, self.settings = self.network.found, self.network.settings(settings, Path(checkpoint))
         else:
-            opened = open_network(Path(checkpoint), settings, self.device, compiled=compiled, deform=deform)
+            opened = open_network(
+                Path(checkpoint),
+                settings,
+                self.device,
+                compiled=compiled,
+                deform=deform,
+                weights_kind=weights_kind,
+            )
             self.network, self.found, self.settings = opened.network, opened.found, opened.settings
         self.num_classes = self.network.num_classes
         self.has_names = bool(class_names or self.found.class_names)

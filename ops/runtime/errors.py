@@ -54,8 +54,9 @@ def fail(message: str) -> NoReturn:
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Call a script's main; an InputError becomes one line and exit status 2, a saved and stopped run status 75.
+    """Call a script's main; an InputError, or a package that is missing, becomes one line and exit status 2.
 
+    A saved and stopped run is status 75.
     Where the program that reads the output has ended (``... | head``), the script ends too, silently.
     """
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # sockets warn of names and tries that do not matter
@@ -64,6 +65,11 @@ def run_script(main: Callable[[], None]) -> None:
             main()
         except InputError as error:
             fail(str(error))
+        except ModuleNotFoundError as error:
+            package = str(error.name).partition(".")[0]
+            if package == "ops":
+                raise
+            fail(f"expected the package {package}, got none; python -m pip install -r requirements.txt installs it")
         except Stopped:
             sys.exit(EXIT_STOPPED)
         except KeyboardInterrupt as interruption:

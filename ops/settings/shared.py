@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from ops.checkpoints import WEIGHTS_KINDS
 from ops.data import DENSE_SPAN
 from ops.models import DEFORM_BACKENDS
 from ops.runtime import OptionFile, Settings, at_least, from_to, require, setting
@@ -101,6 +102,19 @@ class FrameSettings(Settings):
     def _check_dense(self, num_segments: int) -> None:
         if self.dense_sample:
             require(num_segments <= DENSE_SPAN, f"at most {DENSE_SPAN} segments with --dense_sample", num_segments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsKindSettings(Settings):
+    """Which weights of a checkpoint are used, by every command that takes one."""
+
+    group: ClassVar[str] = "weights"
+
+    weights_kind: str = setting(
+        "--weights_kind", default="raw", choices=WEIGHTS_KINDS, of_one_start=True,
+        help="weights of each checkpoint that are used: those that were trained (raw), or their moving average, of a "
+        "training with --ema (ema)",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from ops.checkpoints import WEIGHTS_KINDS
 from ops.data import BUILT_IN, DatasetOptions, DatasetSpec, resolve_dataset, with_val_list
 from ops.models import ARCHS, NETWORKS, check_motion
 from ops.runtime import CommaList, Settings, above, at_least, from_to, part, plural, require, setting
@@ -20,7 +19,9 @@ from ops.settings.shared import (
     DecoderSettings,
     DeviceSettings,
     FrameSettings,
+    ProcessSettings,
     WaitingSettings,
+    WeightsKindSettings,
 )
 
 MAX_CLIPS = 1000
@@ -128,11 +129,6 @@ class TestedModels(Settings):
     weights: tuple[Path, ...] = setting(
         "--weights", kind=CommaList(Path), metavar="CHECKPOINT[,...]", help="checkpoint of each network"
     )
-    weights_kind: str = setting(
-        "--weights_kind", default="raw", choices=WEIGHTS_KINDS,
-        help="weights of each checkpoint that are tested: those that were trained (raw), or their moving average, of a "
-        "training with --ema (ema)",
-    )  # fmt: skip
     test_segments: tuple[int, ...] | None = setting(
         "--test_segments", default=None, unset=_SAYS, kind=CommaList(int), limit=at_least(2), metavar="T[,...]",
         aliases=("--num_segments",),
@@ -255,26 +251,30 @@ class ScoreSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestConfig(
-    ScoreSettings,
+class PassSettings(
     WaitingSettings,
-    DeviceSettings,
+    ProcessSettings,
     BrokenVideoSettings,
     ViewSettings,
-    TestedModels,
+    WeightsKindSettings,
     DecoderSettings,
-    DataSettings,
     CommandLine,
 ):
-    """Settings of the test scripts; the options of the last base come first in their --help."""
+    """What sends views of all videos of a list through networks: the test scripts and extract_features.py."""
 
-    group: ClassVar[str] = DeviceSettings.group
-    wanted_name: ClassVar[str] = "the name of a data set in front of --weights"
+    group: ClassVar[str] = ProcessSettings.group
 
     batch_size: int = setting(
         "--batch_size", default=16, limit=at_least(1), metavar="N",
         help="number of views (crops of clips) in one forward pass, per GPU process",
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestConfig(ScoreSettings, DeviceSettings, PassSettings, TestedModels, DataSettings):
+    """Settings of the test scripts; the options of the last base come first in their --help."""
+
+    wanted_name: ClassVar[str] = "the name of a data set in front of --weights"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,6 +15,7 @@ from ops.settings.shared import (
     DeviceSettings,
     FrameSettings,
     WaitingSettings,
+    WeightsKindSettings,
 )
 
 LOSS_TYPES = ("nll",)
@@ -184,6 +185,7 @@ class TrainConfig(
     RegularizationSettings,
     LearningSettings,
     StartSettings,
+    WeightsKindSettings,
     DecoderSettings,
     DataSettings,
     CommandLine,
@@ -205,6 +207,8 @@ class TrainConfig(
         require(self.start_epoch is None or 0 <= self.start_epoch < self.epochs, "--start-epoch below --epochs",
                  self.start_epoch)  # fmt: skip
         require(not self.evaluate or self.resume is not None, "--resume CHECKPOINT with --evaluate", "none")
+        require(self.weights_kind == "raw" or self.evaluate or bool(self.tune_from),
+                "--evaluate or --tune_from with --weights_kind ema", "neither")  # fmt: skip
         require(not self.tune_from or self.resume in (None, "auto"), "either --tune_from or --resume FILE", "both")
         self._check_dense(self.model.num_segments)
         self._check_mixing(self.batch_size, self.dataset.num_classes)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ops.checkpoints import load_weights, read_shared_checkpoint, tune_from
+from ops.checkpoints import load_weights, read_shared_checkpoint, tune_from, with_weights
 from ops.data import VideoList, VideoRecord, VideoSource, least_train_side, test_scale
 from ops.evaluation import Checkpoint
 from ops.models import Recognizer, build_model, use_channels_last, use_deform_backend
@@ -92,7 +92,7 @@ def evaluate(config: TrainConfig, device: torch.device) -> dict[str, float]:
     agree_on(config, None, records)
     start = choose_start(config, SampleOrder())
     assert start.checkpoint is not None
-    content = read_shared_checkpoint(start.checkpoint)
+    content = with_weights(read_shared_checkpoint(start.checkpoint), config.weights_kind, start.checkpoint)
     config, remarks = with_checkpoint(config, start.checkpoint, content)
     warn(start.checkpoint, remarks)
     model, checkpoint = load_network(config, start.checkpoint, content, device)
@@ -132,7 +132,8 @@ def load_network(
         return model, Checkpoint("untrained weights", None)
     load_weights(model, content, str(path))
     epoch = content.get("epoch")
-    return model, Checkpoint(path.name, epoch if isinstance(epoch, int) else None)
+    kind = config.weights_kind if config.evaluate else "raw"
+    return model, Checkpoint(path.name, epoch if isinstance(epoch, int) else None, weights=kind)
 
 
 def build_network(config: TrainConfig, checkpoint: Path | None) -> Recognizer:
@@ -156,7 +157,8 @@ def build_network(config: TrainConfig, checkpoint: Path | None) -> Recognizer:
     )
     network.backbone.recompute = config.recompute
     if config.tune_from is not None and not resuming:
-        new = tune_from(network, read_shared_checkpoint(config.tune_from), config.tune_from)
+        content = with_weights(read_shared_checkpoint(config.tune_from), config.weights_kind, Path(config.tune_from))
+        new = tune_from(network, content, config.tune_from)
         get_logger().info("fine-tuning from %s; new parameters: %s", config.tune_from, ", ".join(new) or "none")
     return network
 

@@ -171,7 +171,7 @@ class TestOnnx:
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
         with pytest.raises(InputError, match="pip install onnxruntime"):
             Predictor(tmp_path / "a.onnx")
-        monkeypatch.setattr("ops.export.onnx_file.PACKAGES", ("onnx", "no_such_package"))
+        monkeypatch.setattr("ops.export.onnx_file.PACKAGES", ("torch", "no_such_package"))
         with pytest.raises(InputError, match="got no no_such_package; pip install no_such_package"):
             run(tsn, tmp_path / "b.onnx", "--num_videos", "1")
         assert not (tmp_path / "b.onnx").exists()

@@ -1,5 +1,6 @@
 """How scripts end, in processes of their own."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.runtime.errors import EXIT_BROKEN_PIPE
+from ops.runtime.errors import EXIT_BAD_INPUT, EXIT_BROKEN_PIPE, run_script
 from tests.commands import REPOSITORY
 
 SCRIPT = """
@@ -31,6 +32,21 @@ def through_head(body: str) -> tuple[int, str, str]:
         assert script.stdout is not None and script.stderr is not None
         script.stdout.close()
         return script.wait(), head.stdout.decode(), script.stderr.read().decode()
+
+
+class TestMissingPackage:
+    """Every package that a script cannot do without is imported inside its main."""
+
+    def test_is_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as ended:
+            run_script(lambda: importlib.import_module("no_such_package.part"))
+        said = capsys.readouterr().err
+        assert ended.value.code == EXIT_BAD_INPUT and said.count("\n") == 1
+        assert said.startswith("error: expected the package no_such_package, got none; python -m pip install")
+
+    def test_a_module_of_this_project_is_a_bug(self) -> None:
+        with pytest.raises(ModuleNotFoundError):
+            run_script(lambda: importlib.import_module("ops.no_such_module"))
 
 
 class TestOutputThatNobodyReads:

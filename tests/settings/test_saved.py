@@ -28,7 +28,7 @@ class TestSaved:
         now = saved(*LIKE_OLDER)
         assert {key: now[key] for key in OLDER} | {"model": OLDER["model"]} == OLDER
         assert now["model"] == {**OLDER["model"], "network": "msn", "motion_weight": None}  # the published rule's
-        assert now.keys() - OLDER.keys() == {"read_from", "modality", "flip", *REGULARIZATION, *SPEED}
+        assert now.keys() - OLDER.keys() == {"read_from", "modality", "flip", "weights_kind", *REGULARIZATION, *SPEED}
 
     def test_files_of_options(self, tmp_path: Path) -> None:
         (tmp_path / "a.args").write_text("motion RGB  # synthetic\n--lr 0.5\n")
@@ -59,7 +59,7 @@ class TestChanges:
         assert config_changes(saved(f"@{tmp_path}/a.args"), saved("something", "RGB")) == []
 
     def test_what_says_how_a_run_is_started(self) -> None:
-        names = {"resume", "start_epoch", "evaluate", "tune_from", "dist_timeout", "pretrain"}
+        names = {"resume", "start_epoch", "evaluate", "tune_from", "weights_kind", "dist_timeout", "pretrain"}
         kinds = {f.name for f in TrainConfig.__dataclass_fields__.values() if f.metadata.get("setting")
                  and f.metadata["setting"].of_one_start}  # fmt: skip
         assert kinds == names

@@ -44,7 +44,7 @@ def extract_features(config: FeatureConfig) -> None:
 
 def _extract(config: FeatureConfig, device: torch.device) -> None:
     use_fast_products(device, config.exact)
-    weights = read_weights(config.checkpoint)
+    weights = read_weights(config.checkpoint, config.weights_kind)
     config, records, bad = open_list(config, [weights.content], [weights.found])
     # Folding BatchNorms into convolutions changes what these give, but not what comes behind both.
     opened = build_network(weights, config.given_network, device, fused=config.layer is None)
@@ -79,6 +79,7 @@ def _made(config: FeatureConfig, opened: Opened) -> dict[str, Any]:
     return {
         "checkpoint": opened.checkpoint.file,
         "sha256": opened.checkpoint.sha256,
+        "weights": opened.checkpoint.weights,
         "network": design.network,
         "arch": design.arch,
         "motion": motion_name(design.motion),

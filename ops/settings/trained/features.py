@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 from ops.data import BUILT_IN, DatasetSpec, configured_name
 from ops.runtime import Settings, at_least, part, plural, setting
-from ops.settings.shared import BrokenVideoSettings, CommandLine, DecoderSettings, ProcessSettings, WaitingSettings
 from ops.settings.sources import BESIDE
-from ops.settings.testing import DataSettings, TestedDataset, ViewSettings, name_of_weights
+from ops.settings.testing import DataSettings, PassSettings, TestedDataset, name_of_weights
 from ops.settings.trained.predicting import BuiltSettings
 
 FORMATS = ("npz", "safetensors", "h5")
@@ -29,6 +28,8 @@ class ListedDataset(TestedDataset):
         help="list of videos in the form of the lists of training, one per line: '<file> <label>', or '<folder> "
         "<num_frames> <label>' for folders of frames",
     )  # fmt: skip
+    train_list: str | None = None  # without options: the list above is the only one
+    val_list: str | None = None
 
     def resolve(self) -> "DatasetSpec | TestedDataset":
         beside = Path(self.test_list or "").parent / BESIDE
@@ -88,27 +89,10 @@ class FeatureSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureConfig(
-    FeatureSettings,
-    ProcessSettings,
-    WaitingSettings,
-    BrokenVideoSettings,
-    ViewSettings,
-    BuiltSettings,
-    DecoderSettings,
-    ListSettings,
-    AskedNetwork,
-    CommandLine,
-):
+class FeatureConfig(FeatureSettings, PassSettings, BuiltSettings, ListSettings, AskedNetwork):
     """Settings of extract_features.py; the options of the last base come first in its --help."""
 
-    group: ClassVar[str] = ProcessSettings.group
     wanted_name: ClassVar[str] = "--dataset NAME"
-
-    batch_size: int = setting(
-        "--batch_size", default=16, limit=at_least(1), metavar="N",
-        help="number of views (crops of clips) in one forward pass, per GPU process",
-    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ops.models import ARCHS, NETWORKS
 from ops.runtime import Settings, above, at_least, require, setting
-from ops.settings.shared import CommandLine, DecoderSettings, DeviceSettings
+from ops.settings.shared import CommandLine, DecoderSettings, DeviceSettings, WeightsKindSettings
 
 _SAYS = "as the checkpoint says"
 
@@ -98,7 +98,7 @@ class BuiltSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkSettings(BuiltSettings):
+class NetworkSettings(WeightsKindSettings, BuiltSettings):
     """What they do not say of what it sees, or of its classes."""
 
     group: ClassVar[str] = BuiltSettings.group
@@ -114,7 +114,7 @@ class NetworkSettings(BuiltSettings):
     @property
     def network_settings(self) -> dict[str, Any]:
         """What the command line says of the network, by name."""
-        names = ("network", "arch", "num_segments", "input_size")
+        names = ("network", "arch", "num_segments", "input_size", "weights_kind")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 

@@ -1,6 +1,7 @@
 """A run with every option: resumed exactly, its averaged weights measured, saved and tested."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,28 @@ import pytest
 import torch
 from torch import nn
 
-from ops.checkpoints import read_checkpoint, with_weights
+from ops.checkpoints import load_state_dict, read_checkpoint, with_weights
+from ops.export.exporting import export
+from ops.inference.features.extraction import extract_features
+from ops.inference.predicting import Prediction
+from ops.inference.pretrained import from_pretrained
 from ops.runtime.errors import InputError, Stopped
-from ops.settings.command_lines import parse_train
+from ops.settings.command_lines import (
+    explain_parser,
+    export_parser,
+    features_parser,
+    parse,
+    parse_train,
+    predict_parser,
+)
+from ops.settings.trained.explaining import ExplainConfig
+from ops.settings.trained.exporting import ExportConfig
+from ops.settings.trained.features import FeatureConfig
+from ops.settings.trained.predicting import PredictConfig
 from ops.settings.training import TrainConfig
-from ops.training import epoch, train
+from ops.training import epoch, evaluate, train
 from ops.training.ema import WeightAverage
+from ops.visual.explained.explaining import Explaining
 from tests.commands import SMALL_TRAINING, run_ranks, run_script, succeeded
 
 CPU = torch.device("cpu")
@@ -117,6 +134,62 @@ class TestRun:
             results = succeeded(run_script("pkl_to_results.py", "--num_clips", "1", "--test_crops", "1",
                                            "--output_dir", kind, cwd=tmp_path))  # fmt: skip
             assert f"{accuracy['top1']:.2f}" in results and ("EMA weights" in results) == (kind == "ema")
+
+    def test_main_validates_either(self, run: TrainConfig, content: dict[str, Any], motion_folder: Path) -> None:
+        path = str(run.model_dir / "last.pth.tar")
+        for kind, accuracy in (("raw", content["about"]["accuracy"]), ("ema", content["ema"]["accuracy"])):
+            words = ("-e", "--resume", path, "--weights_kind", kind)
+            found = evaluate(config_of(motion_folder, run.root_log.parent, *words), CPU)
+            assert found["top1"] == pytest.approx(accuracy["top1"])
+        with pytest.raises(InputError, match="expected --evaluate or --tune_from with --weights_kind ema"):
+            config_of(motion_folder, run.root_log.parent, "--weights_kind", "ema")
+
+    @pytest.mark.parametrize("kind", ["raw", "ema"])
+    def test_every_script_takes_either(
+        self, run: TrainConfig, content: dict[str, Any], motion_folder: Path, tmp_path: Path, kind: str
+    ) -> None:
+        """The weights that it asks for are those of what it writes: compared with a checkpoint that has no others."""
+        path, alone = run.model_dir / "last.pth.tar", tmp_path / "alone.pth.tar"
+        torch.save({k: v for k, v in with_weights(content, kind, path).items() if k != "ema"}, alone)
+        data = motion_folder / "data/motion"
+        video, listed = next((data / "videos/val").iterdir()), data / "val_videos.txt"
+        weights = load_state_dict(read_checkpoint(alone), "")
+
+        def run_both(make: Callable[[Path, list[str], Path], None], result: str) -> None:
+            out = [tmp_path / name / result for name in ("asked", "alone")]
+            for folder in ("asked", "alone"):
+                (tmp_path / folder).mkdir(exist_ok=True)
+            make(path, ["--weights_kind", kind], out[0])
+            make(alone, [], out[1])
+            assert out[0].read_bytes() == out[1].read_bytes()
+
+        def predicted(file: Path, words: list[str], out: Path) -> None:
+            config = parse(predict_parser(), PredictConfig, [str(file), str(video), "--json", str(out), *words])
+            assert Prediction(config, no_picture, no_picture).run() == 0
+
+        def explained(file: Path, words: list[str], out: Path) -> None:
+            options = ("--out", str(out.parents[1]), "--what", "scores")
+            assert (
+                Explaining(parse(explain_parser(), ExplainConfig, [str(file), str(video), *options, *words])).run() == 0
+            )
+
+        def taken(file: Path, words: list[str], out: Path) -> None:
+            options = ("--dataset", "motion", "--root_path", str(data), "--output_dir", str(out.parent), "-j", "0")
+            extract_features(parse(features_parser(), FeatureConfig, [str(file), str(listed), *options, *words]))
+
+        run_both(predicted, "answers.json")
+        run_both(explained, f"{video.stem}/scores.csv")
+        run_both(taken, "features_00000.npz")
+        assert (
+            export(parse(export_parser(), ExportConfig, [str(path), str(tmp_path / "out"), "--weights_kind", kind]))
+            == 0
+        )
+        exported = from_pretrained(tmp_path / "out").state_dict()
+        assert all(torch.equal(exported[name], weights[name]) for name in exported)
+
+
+def no_picture(*_: Any) -> Any:
+    """Of a command that draws none."""
 
 
 @pytest.mark.slow
