@@ -24,8 +24,8 @@ def at_least(package: str, wanted: str) -> bool:
 
 
 # Triton's kernels run in its interpreter, which needs no GPU, unless `make test-gpu` says 0. It is read at import.
-# That of Triton 3.6 (torch 2.11) does not work with NumPy 2.5.
-os.environ.setdefault("TRITON_INTERPRET", "1" if at_least("triton", "3.7") or not at_least("numpy", "2.5") else "0")
+# That of Triton 3.6 (torch 2.11) does not work with NumPy 2.4.
+os.environ.setdefault("TRITON_INTERPRET", "1" if at_least("triton", "3.7") or not at_least("numpy", "2.4") else "0")
 
 # No examples are remembered between runs. The nightly target asks for the second profile.
 settings.register_profile("few", max_examples=40, derandomize=True, deadline=None, database=None)

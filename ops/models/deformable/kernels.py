@@ -71,7 +71,7 @@ def _convolve(total, x, offset, weight, pixel, row, column, exists, out, height,
             factors = tl.load(weight + (tap * channels + channel[:, None]) * outputs + out[None, :],
                               mask=(channel < channels)[:, None] & (out < outputs)[None, :], other=0.0)  # fmt: skip
             samples = samples.to(weight.dtype.element_ty).to(DOT)
-            total = tl.dot(samples, factors.to(DOT), total, input_precision=PRECISION)
+            total = tl.dot(samples, factors.to(DOT), total, input_precision=PRECISION, out_dtype=WIDE)
     return total
 
 
@@ -164,7 +164,7 @@ def backward_kernel(x, offset, weight, grad, grad_x, grad_offset, grad_weight, t
         arriving = tl.load(grad + (map_of_image + pixel)[:, None] * outputs + out[None, :],
                            mask=exists[:, None] & (out < outputs)[None, :], other=0.0).to(DOT)  # fmt: skip
         # What arrives at the samples, (PIXELS, CHANNELS).
-        wanted = tl.dot(arriving, factors, tl.zeros((PIXELS, CHANNELS), WIDE), input_precision=PRECISION)
+        wanted = tl.dot(arriving, factors, tl.zeros((PIXELS, CHANNELS), WIDE), input_precision=PRECISION, out_dtype=WIDE)
         top, left, down, right = _position(
             offset + image * offset_image, tap, pixel, row, column, exists, height, width, offset_channel,
             offset_pixel, KERNEL, WIDE,
@@ -183,7 +183,7 @@ def backward_kernel(x, offset, weight, grad, grad_x, grad_offset, grad_weight, t
             slope_y += met * along_x * (1 if corner // 2 else -1)
             slope_x += met * along_y * (1 if corner % 2 else -1)
         samples = samples.to(weight.dtype.element_ty).to(DOT)
-        weight_sum = tl.dot(tl.trans(samples), arriving, weight_sum, input_precision=PRECISION)
+        weight_sum = tl.dot(tl.trans(samples), arriving, weight_sum, input_precision=PRECISION, out_dtype=WIDE)
         channel_of_offset = (chunk * images + image) * 2 * KERNEL * KERNEL + 2 * tap
         place = grad_offset + channel_of_offset * height * width + pixel
         tl.store(place, slope_y, mask=exists)
