@@ -65,8 +65,13 @@ def is_restart() -> bool:
     return launcher.restarts() > 0 or _met.earlier > 0
 
 
-def of_first_start(name: str, value: str) -> str:
-    """What the first start of a run that torchrun restarts gave here, which is ``value`` if this is the first."""
+def of_first_start(name: str, value: str) -> str | None:
+    """What the first start of a run that torchrun restarts gave here, which is ``value`` if this is the first.
+
+    None where torchrun keeps no store over restarts, so nobody knows.
+    """
+    if is_restart() and not launcher.keeps_store():
+        return None
     return value if _store is None else _store.compare_set(f"first_{name}", "", value).decode()
 
 
@@ -139,7 +144,8 @@ def _join(device: torch.device, seconds: float) -> FailureWatch:
     try:
         store = _connect(seconds)
         _store = dist.PrefixStore("run", store)
-        _met = meet(dist.PrefixStore("meeting", store), own_rank, size, seconds, project_digest())
+        meeting = dist.PrefixStore("meeting", store)
+        _met = meet(meeting, own_rank, size, seconds, project_digest(), launcher.restarts())
         store = dist.PrefixStore(_met.name, store)
         dist.init_process_group(
             backend, timeout=patience, store=store, rank=own_rank, world_size=size, device_id=device_id

@@ -2,7 +2,7 @@
 
 A process that fails notes it in the store that all processes reach. The others look there twice a second and end,
 whatever they wait for, before they could fail for the loss of the first. Where the store is not to be reached, nobody
-can be told, and every process says what it knows.
+can be told, and every process says what it knows: at once, if the store was silent before.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class FailureWatch:
         self._processes = processes
         self._speaks = speaks
         self._reached = True  # the store
+        self._asked: float | None = None  # when, if it has not answered since
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -50,15 +51,22 @@ class FailureWatch:
 
     def stop(self) -> None:
         self._done.set()
-        self._thread.join(WAIT_SECONDS)  # longer only where a cable is cut
+        self._thread.join(self._patience())  # longer only where a cable is cut
 
     def _look(self) -> None:
         while not self._done.wait(LOOK_SECONDS):
+            self._asked = time.monotonic()
             try:
                 if self._store.check([_FAILED]):
                     self._end()
-            except RuntimeError:  # the process that keeps the store has ended
+            except RuntimeError:  # the process that keeps the store has ended, or is cut off
                 return
+            self._asked = None
+
+    def _patience(self) -> float:
+        """Seconds to wait for the store: none if it has already been silent for as long."""
+        asked = self._asked
+        return 0.0 if asked is not None and time.monotonic() - asked > WAIT_SECONDS else WAIT_SECONDS
 
     def _end(self) -> NoReturn:
         """At once: the main thread may wait for a process that is no more."""
@@ -92,7 +100,7 @@ class FailureWatch:
             self._store.set(_REASON, json.dumps([platform.node(), this_process(), " ".join(reason.split())]))
             return True
 
-        first = _within(WAIT_SECONDS, note)
+        first = _within(self._patience(), note)
         self._reached = first is not None
         return first is not False
 

@@ -37,14 +37,14 @@ from ops.video import choose_decoder
 def train(config: TrainConfig, device: torch.device) -> None:
     """Train to the last epoch, starting from what ``--resume`` and the run's folder say."""
     use_fast_products(device, config.exact, same_shapes=True)
-    config = with_first_batch(config)
     train_records = open_list(config, config.dataset.train_list)
-    sampler = batch_sampler(config, len(train_records))
     decoder = choose_decoder(config.decoder)
     val_records = open_list(config, config.dataset.val_list)
     agree_on(config, train_records, val_records)
 
     config, remarks = with_named(config)  # what the run is called depends on it
+    config = with_first_batch(config)
+    sampler = batch_sampler(config, len(train_records))
     start = choose_start(config, order_of(sampler))
     saved = {} if start.checkpoint is None else read_shared_checkpoint(start.checkpoint)
     if start.checkpoint is not None:

@@ -5,7 +5,7 @@
 #   NUM_NODES=2 NODE_RANK=1 MASTER_ADDR=gpu01 NUM_GPUS=8 bash scripts/shared/launch.sh ...   # on the second of two machines
 #
 # NUM_GPUS counts those of this machine; MASTER_ADDR is the first machine, which listens at MASTER_PORT (default: 29500).
-# PYTHON is the interpreter (default: python). train.sh and test.sh start everything through this.
+# PYTHON is the interpreter (default: python), TORCHRUN further options of torchrun, e.g. "--max-restarts=3". train.sh and test.sh start everything through this.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -18,6 +18,10 @@ elif ((${NUM_GPUS:-1} > 1)); then
     launcher=(--standalone)
 fi
 if [[ -n ${launcher:-} ]]; then
-    launcher=("$repository/ops/runtime/hosts/torchrun.py" "${launcher[@]}" --nproc_per_node="${NUM_GPUS:-1}")
+    read -ra options <<<"${TORCHRUN:-}"
+    launcher=(
+        "$repository/ops/runtime/hosts/torchrun.py" "${launcher[@]}" --nproc_per_node="${NUM_GPUS:-1}"
+        ${options[@]+"${options[@]}"}
+    )
 fi
 exec "${PYTHON:-python}" ${launcher[@]+"${launcher[@]}"} "$repository/$script" "$@"

@@ -144,11 +144,13 @@ class Hosts:
         command = [sys.executable, str(top / script), *options, f"--dist_timeout={seconds:g}"]
         return self.all[rank].start(*command, **{**place, **more})
 
-    def torchrun_on(self, number: int, launcher: Sequence[str], script: str, *options: str) -> subprocess.Popen:
+    def torchrun_on(
+        self, number: int, launcher: Sequence[str], script: str, *options: str, **environment: str
+    ) -> subprocess.Popen:
         """torchrun on one host; these hosts do not know each other's names, so its address is told."""
         host = self.all[number]
         launch = [sys.executable, "-m", "torch.distributed.run", f"--local-addr={host.address}", *launcher]
-        return host.start(*launch, str(REPOSITORY / script), *options)
+        return host.start(*launch, str(REPOSITORY / script), *options, **environment)
 
 
 @contextlib.contextmanager

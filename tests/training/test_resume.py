@@ -10,6 +10,7 @@ from ops.runtime.errors import InputError
 from ops.settings.command_lines import parse_train
 from ops.training.saving.checkpoint_contents import SampleOrder
 from ops.training.saving.checkpoint_names import Found
+from ops.training.saving.global_batch import with_first_batch
 from ops.training.saving.resume import Facts, Start, choose_start, decide, gather_facts
 
 HERE, THERE = Path("checkpoint/run"), Path("elsewhere")
@@ -133,7 +134,7 @@ class TestDecide:
         assert words in str(caught.value)
 
 
-class TestFacts:
+class InFolder:
     @pytest.fixture
     def folder(self, motion_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.chdir(tmp_path)
@@ -149,6 +150,8 @@ class TestFacts:
     def config(self, *options: str):
         return parse_train(["motion", "RGB", "--arch", "resnet10", "--num_segments", "2", "-b", "4", *options])
 
+
+class TestFacts(InFolder):
     def test_of_an_empty_folder(self, folder: Path) -> None:
         config = self.config()
         assert gather_facts(config, ORDER) == replace(FRESH, folder=config.model_dir)
@@ -185,3 +188,31 @@ class TestFacts:
         config = self.config("--resume", "gone.pth.tar")
         last = self.write(config.model_dir / "last.pth.tar", 1)
         assert choose_start(config, ORDER) == Start(last, 1, 0, False, True, True)
+
+
+class TestSteps(InFolder):
+    """Of a run that torchrun has restarted with fewer processes, and of which it remembers nothing itself."""
+
+    @pytest.fixture(autouse=True)
+    def restarted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+
+    def test_are_those_of_the_newest_checkpoint(self, folder: Path) -> None:
+        config = self.config()
+        assert with_first_batch(config) == config
+        self.write(config.model_dir / "last.pth.tar", 1, 2)
+        assert with_first_batch(config) == replace(config, accumulate=2)
+
+    def test_are_what_the_command_line_says_at_a_first_start(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
+        config = self.config()
+        self.write(config.model_dir / "last.pth.tar", 1)
+        assert with_first_batch(config) == config
+
+    def test_cannot_be_made_of_any_number_of_batches(self, folder: Path) -> None:
+        config = replace(self.config(), batch_size=3)
+        self.write(config.model_dir / "last.pth.tar", 1, 2)
+        with pytest.raises(InputError, match="expected processes that make steps of 8 videos"):
+            with_first_batch(config)

@@ -28,7 +28,7 @@ class Met(NamedTuple):
 
     Args:
         name: of this start; no other start has it.
-        earlier: how often processes had met in this store before.
+        earlier: how often processes had met in this store before, or torchrun says that it restarted one of them.
     """
 
     name: str
@@ -49,7 +49,7 @@ def count_meeting(store: Any) -> int:
     return int(store.add(_MEETINGS, 1)) - 1
 
 
-def meet(store: Any, rank: int, size: int, seconds: float, digest: str) -> Met:
+def meet(store: Any, rank: int, size: int, seconds: float, digest: str, restarts: int = 0) -> Met:
     """Wait until all processes are there, with the same number of processes and the same code.
 
     Args:
@@ -58,12 +58,13 @@ def meet(store: Any, rank: int, size: int, seconds: float, digest: str) -> Met:
         size: number of processes.
         seconds: to wait.
         digest: ``project_digest()``.
+        restarts: how often torchrun restarted this process.
 
     Raises:
         InputError: somebody is missing, or differs.
     """
     name = uuid.uuid4().hex
-    word = {"word": name, "who": this_process(), "size": size, "digest": digest}
+    word = {"word": name, "who": this_process(), "size": size, "digest": digest, "restarts": restarts}
     if rank == 0:
         return _call(store, word, size, seconds)
     store.set(_hello(rank), json.dumps(word))
@@ -81,6 +82,7 @@ def _call(store: Any, own: dict[str, Any], size: int, seconds: float) -> Met:
         if words != called:
             called, name = words, f"start_{uuid.uuid4().hex}"
             problem = next((text for other in words if other and (text := _difference(own, other))), None)
+            earlier = max(earlier, *(other.get("restarts", 0) for other in (own, *words) if other))
             call = {"name": name, "earlier": earlier, "problem": problem}
             store.set(_CALL, json.dumps({**call, "words": [other and other["word"] for other in words]}))
             if problem is not None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ops.runtime import InputError, distributed, get_logger, plural
 from ops.settings import TrainConfig
+from ops.training.saving.checkpoint_names import newest_checkpoint
 
 
 def with_first_batch(config: TrainConfig) -> TrainConfig:
@@ -15,7 +16,7 @@ def with_first_batch(config: TrainConfig) -> TrainConfig:
         InputError: no number of batches does.
     """
     videos = config.batch_size * distributed.world_size()
-    wanted = int(distributed.of_first_start("videos_per_step", str(videos * config.accumulate)))
+    wanted = distributed.on_main(lambda: _first_batch(config, videos * config.accumulate))
     if wanted == videos * config.accumulate:
         return config
     accumulate, rest = divmod(wanted, videos)
@@ -30,3 +31,12 @@ def with_first_batch(config: TrainConfig) -> TrainConfig:
         here, accumulate, config.accumulate, wanted,
     )  # fmt: skip
     return replace(config, accumulate=accumulate)
+
+
+def _first_batch(config: TrainConfig, now: int) -> int:
+    """Videos per step of the run's first start, or of its newest checkpoint where torchrun does not remember."""
+    first = distributed.of_first_start("videos_per_step", str(now))
+    if first is not None:
+        return int(first)
+    newest = newest_checkpoint(config.model_dir)
+    return now if newest is None else newest.order.global_batch_size or now

@@ -46,6 +46,13 @@ def test_all_have_one_name_which_no_other_start_has() -> None:
     assert len(set(names)) == 2
 
 
+def test_one_was_restarted_so_all_were() -> None:
+    """What torchrun keeps no store for, only the restarted process knows."""
+    store = HashStore()
+    met = together(lambda: meet(store, 0, 2, 60, "a"), lambda: meet(store, 1, 2, 60, "a", restarts=2))
+    assert met[0] == met[1] and met[0].earlier == 2
+
+
 def test_words_of_dead_processes_do_not_count() -> None:
     """What a start left that was killed before all had met: its call, and the words of its other processes."""
     store = HashStore()

@@ -1,0 +1,107 @@
+"""torchrun on two hosts: what it restarts, and what it says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.commands import REPOSITORY
+from tests.processes.host_runs import ELSEWHERE, TRAIN, last, refused, same, take_port, train, until
+from tests.processes.hosts import Hosts, ends
+
+
+@pytest.mark.slow
+class TestRestarts:
+    def static(self, hosts: Hosts, number: int) -> subprocess.Popen:
+        """A fixed number of machines: torchrun of the first one waits for the others."""
+        place = (f"--node-rank={number}", f"--master-addr={hosts.first.address}", "--master-port=29500")
+        return self.start(hosts, number, ("--nnodes=2", *place))
+
+    def elastic(self, hosts: Hosts, number: int, epochs: int = 2, **environment: str) -> subprocess.Popen:
+        """One machine or two."""
+        rendezvous = ("--rdzv-backend=c10d", f"--rdzv-endpoint={hosts.first.address}:29400", "--rdzv-id=run")
+        keeps = f"--rdzv-conf=is_host={number == 0},last_call_timeout=5"  # known by name on other networks
+        return self.start(hosts, number, ("--nnodes=1:2", *rendezvous, keeps), epochs, **environment)
+
+    def start(
+        self, hosts: Hosts, number: int, launcher: Sequence[str], epochs: int = 2, **environment: str
+    ) -> subprocess.Popen:
+        launcher = (*launcher, "--nproc-per-node=1", "--max-restarts=3")
+        options = ("--epochs", str(epochs), "--save_every", "1", "-p", "1", "--resume", "auto", *ELSEWHERE[number])
+        return hosts.torchrun_on(number, launcher, *TRAIN, *options, **environment)
+
+    def test_a_host_comes_back(self, hosts: Hosts, uninterrupted: Path) -> None:
+        first = self.static(hosts, 0)
+        self.static(hosts, 1)
+        until(first, "step 2/4")
+        hosts.all[1].kill()
+        again = self.static(hosts, 1)
+        statuses, outputs, errors = ends([first, again])
+        assert statuses == [0, 0], errors
+        assert "resuming from checkpoint" in outputs[0]
+        same(last(hosts), uninterrupted)
+
+    def test_what_is_left_continues_with_accumulated_batches(self, hosts: Hosts) -> None:
+        first = self.elastic(hosts, 0)
+        self.elastic(hosts, 1)
+        until(first, "step 2/4")
+        hosts.all[1].kill()
+        statuses, outputs, errors = ends([first])
+        assert statuses == [0], errors
+        assert "--accumulate 2 instead of 1 keeps steps of 4 videos" in outputs[0], outputs
+        content = torch.load(last(hosts), weights_only=True)
+        assert (content["position"]["epoch"], content["position"]["global_batch_size"]) == (2, 4)
+
+    def test_a_host_leaves_and_comes_back(self, hosts: Hosts) -> None:
+        """Which torchrun can only if it keeps no store for its processes; then the checkpoint knows the step."""
+        new_store = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+        first = self.elastic(hosts, 0, epochs=1000, **new_store)
+        self.elastic(hosts, 1, epochs=1000, **new_store)
+        until(first, "step 2/4")
+        hosts.all[1].kill()
+        until(first, "--accumulate 2 instead of 1 keeps steps of 4 videos")
+        until(first, "resuming from checkpoint")
+        self.elastic(hosts, 1, epochs=1000, **new_store)
+        until(first, "x 2 processes")
+        until(first, "resuming from checkpoint")
+        until(first, "step 2/4")
+
+    def test_another_machine_has_the_checkpoints(self, hosts: Hosts) -> None:
+        train(hosts, "--epochs", "1")
+        shutil.move(hosts.first.folder / "checkpoint", hosts.all[1].folder / "checkpoint")
+        statuses, _, errors = ends(hosts.start(*TRAIN, "--epochs", "2", "--resume", "auto", own=ELSEWHERE))
+        assert statuses == [2, 2] and "got them on that of rank 1 on hostB" in errors[0], errors
+
+
+@pytest.mark.slow
+class TestLauncher:
+    """scripts/shared/launch.sh starts torchrun, and says in one line what goes wrong there."""
+
+    def start(self, hosts: Hosts, number: int, *options: str, torchrun: str = "") -> subprocess.Popen:
+        place = {"NUM_NODES": "2", "NODE_RANK": str(number), "MASTER_ADDR": hosts.first.address, "NUM_GPUS": "1"}
+        host = hosts.all[number]
+        script = str(REPOSITORY / "scripts/shared/launch.sh")
+        command = ("bash", script, *TRAIN, *ELSEWHERE[number], *options)
+        return host.start(*command, **place, PYTHON=sys.executable, TORCHRUN=torchrun)
+
+    def test_trains(self, hosts: Hosts) -> None:
+        statuses, outputs, errors = ends([self.start(hosts, number, "--epochs", "1") for number in (0, 1)])
+        assert statuses == [0, 0] and "x 2 processes" in outputs[0], errors
+
+    def test_processes_disagree(self, hosts: Hosts) -> None:
+        refused([self.start(hosts, 0), self.start(hosts, 1, "--wd", "0.1")], *["rank 1 on hostB: .*got 0.1"] * 2)
+
+    def test_a_host_that_never_comes(self, hosts: Hosts) -> None:
+        words = "error: expected torchrun to meet torchrun on the other machines, got wait timeout"
+        refused([self.start(hosts, 0, torchrun="--rdzv-conf=timeout=5")], words)
+
+    def test_a_port_in_use(self, hosts: Hosts) -> None:
+        take_port(hosts.first)
+        processes = [self.start(hosts, number, torchrun="--rdzv-conf=timeout=5") for number in (0, 1)]
+        refused(processes, *["error: expected torchrun to meet torchrun"] * 2)
