@@ -16,25 +16,41 @@ def find_videos(source: Path, out: Path | None = None) -> tuple[list[Path], Coun
 
     Hidden files and folders and the folder ``out`` are skipped; links to folders are followed, each folder once.
     """
-    found: list[tuple[list[str], str]] = []
-    top = os.fspath(source)
+    found: list[tuple[str, ...]] = []
     others: Counter[str] = Counter()
     seen = {out.resolve()} if out is not None else set()
-    for folder, subfolders, names in os.walk(source, followlinks=True):
+    folders: list[tuple[tuple[str, ...], Path]] = [((), source.resolve())]
+    while folders:
+        parts, real = folders.pop()
         fresh = []
-        for name in sorted(subfolders):
-            real = Path(folder, name).resolve()
-            if not name.startswith(".") and real not in seen:
-                seen.add(real)
-                fresh.append(name)
-        subfolders[:] = fresh
-        parts = [] if folder == top else os.path.relpath(folder, top).split(os.sep)
-        for name in names:
-            if is_video_name(name) and not name.startswith("."):
-                found.append((parts, name))
-            elif not name.startswith("."):
-                others[os.path.splitext(name)[1].lower()] += 1
-    return [Path(*parts) for parts in sorted([*folders, name] for folders, name in found)], others
+        for entry in _entries(source.joinpath(*parts)):
+            if _is_folder(entry):
+                inside = Path(entry).resolve() if entry.is_symlink() else real / entry.name  # asks of links alone
+                if inside not in seen:
+                    seen.add(inside)
+                    fresh.append(((*parts, entry.name), inside))
+            elif is_video_name(entry.name):
+                found.append((*parts, entry.name))
+            else:
+                others[os.path.splitext(entry.name)[1].lower()] += 1
+        folders += reversed(fresh)
+    return [Path(*parts) for parts in sorted(found)], others
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder and not hidden, by name; nothing where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def describe_skipped(others: Mapping[str, int], most: int = 8) -> str:

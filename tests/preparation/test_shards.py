@@ -20,9 +20,9 @@ from tests import media
 from tests.commands import REPOSITORY
 
 NAMES = [f"class {number % 7}/video_{number}.mp4" for number in range(2_000)]
-# Lists and reads as a far away file system does, and counts the listings of each folder.
+# Lists and looks as a far away file system does, and counts the listings of each folder and the looks at files.
 SLOW = """
-import collections, json, sys, time
+import collections, json, os, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from ops.preparation.jobs.batch_plan import plan_batch
@@ -33,12 +33,20 @@ def hook(event, arguments):
         listed[str(arguments[0])] += 1
         time.sleep(float(sys.argv[4]))
 
+def look(*path, found=os.stat, **more):
+    looks.append(path)
+    time.sleep(float(sys.argv[4]))
+    return found(*path, **more)
+
+looks = []
 listed = collections.Counter()
 sys.addaudithook(hook)
+os.stat = look
 begun = time.monotonic()
 plan = plan_batch(Path(sys.argv[2]), Path(sys.argv[3]), "", "00001.jpg", Shard(3, 200))
 seconds = time.monotonic() - begun
-print(json.dumps([len(plan.todo), len(plan.finished), max(listed.values()), sum(listed.values()), seconds]))
+calls = [max(listed.values()), sum(listed.values()), len(looks)]
+print(json.dumps([len(plan.todo), len(plan.finished), *calls, seconds]))
 """
 
 
@@ -169,7 +177,7 @@ class TestPlanning:
         ("folders", "each", "seconds"), [(8, 100, 0), pytest.param(400, 600, 0.01, marks=pytest.mark.slow)]
     )
     def test_lists_each_folder_once(self, tmp_path: Path, folders: int, each: int, seconds: float) -> None:
-        """The longer one has the 240,000 names of Kinetics-400, and a listing takes 10 ms: one of 200 parts."""
+        """The longer one has the 240,000 names of Kinetics-400, and each call takes 10 ms: one of 200 parts."""
         videos, out = tmp_path / "videos", tmp_path / "out"
         for number in range(folders):
             folder = videos / f"class_{number}"
@@ -182,11 +190,11 @@ class TestPlanning:
             (out / name / "00001.jpg").touch()
         command = [sys.executable, "-c", SLOW, str(REPOSITORY), str(videos), str(out), str(seconds)]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
-        todo, finished, most, listings, took = json.loads(result.stdout)
+        todo, finished, most, listings, looks, took = json.loads(result.stdout)
         expected = sum(Shard(3, 200).has(f"class_{n}/{n}_{v}.mp4") for n in range(folders) for v in range(each))
         assert (todo + finished, finished, most) == (expected, len(done), 1)
-        assert listings <= 2 * folders + 2
-        print(f"{folders * each:,} names, {listings} listings, {took:.1f} s")
+        assert listings <= 2 * folders + 2 and looks <= len(done) + 10  # neither at videos nor at folders
+        print(f"{folders * each:,} names, {listings} listings, {looks} looks at files, {took:.1f} s")
 
     def test_plan_of_all_is_the_sum_of_its_parts(self, tmp_path: Path) -> None:
         for name in NAMES[:60]:

@@ -96,6 +96,9 @@ class _Listings:
     def _in(self, folder: str) -> dict[str, bool]:
         """Names in a folder, and whether each is a folder itself."""
         if folder not in self._folders:
+            above, _, name = folder.rpartition("/")
+            if folder and name not in self._in(above):
+                return self._folders.setdefault(folder, {})
             try:
                 with os.scandir(self.out / folder) as entries:
                     self._folders[folder] = {
