@@ -120,10 +120,10 @@ def dotted_names(path: Path) -> set[str]:
 
 
 class TestOwners:
-    def test_only_distributed_calls_torch_distributed(self) -> None:
-        """And the file that starts torchrun."""
+    def test_who_calls_torch_distributed(self) -> None:
+        """Who the processes are, what they give each other, and the file that starts torchrun."""
         users = [p.name for p in [*MODULES, *SCRIPTS] if any("torch.distributed" in n for n in dotted_names(p))]
-        assert users == ["distributed.py", "torchrun.py"]
+        assert users == ["distributed.py", "exchange.py", "torchrun.py"]
 
     def test_only_logger_adds_handlers(self) -> None:
         words = ("addHandler", "basicConfig", "StreamHandler", "FileHandler")

@@ -24,7 +24,7 @@ from ops.checkpoints.pretrained_folder import find_weights, read_config
 from ops.checkpoints.published.recognition import convert_reference, is_reference
 from ops.checkpoints.safetensors_file import dump_safetensors, is_safetensors, parse_safetensors
 from ops.checkpoints.weights_of import weights_of
-from ops.runtime import InputError, distributed, move_into_place, temporary_path, write_atomically
+from ops.runtime import InputError, distributed, exchange, move_into_place, temporary_path, write_atomically
 
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model")
 # What DataParallel puts before all names, and torch.compile before those of what it compiled.
@@ -53,9 +53,9 @@ def read_hashed_checkpoint(path: str | Path) -> tuple[dict[str, Any], str]:
 
     Of several processes, the first reads it and sends it to the others; every process calls it.
     """
-    read, said = distributed.on_main_only(lambda: _read_whole(path)) or (None, None)
-    data = distributed.bytes_from_main(read)
-    return _content(data, distributed.from_main(said), Path(path)), hashlib.sha256(data).hexdigest()[:16]
+    read, said = exchange.on_main_only(lambda: _read_whole(path)) or (None, None)
+    data = exchange.bytes_from_main(read)
+    return _content(data, exchange.from_main(said), Path(path)), hashlib.sha256(data).hexdigest()[:16]
 
 
 def _read_whole(path: str | Path) -> tuple[bytes, dict[str, Any]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ops.data.dataset import BrokenVideo
-from ops.runtime import InputError, distributed, get_logger
+from ops.runtime import InputError, exchange, get_logger
 
 
 class BadVideos:
@@ -42,7 +42,7 @@ class BadVideos:
             InputError: too many videos are broken.
         """
         if self.skip:
-            for video, reason in distributed.merge_over_processes(self.reasons).items():
+            for video, reason in exchange.merge_over_processes(self.reasons).items():
                 self._add(video, reason)
 
     def _add(self, video: int, reason: str) -> None:

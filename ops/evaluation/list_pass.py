@@ -24,7 +24,7 @@ from ops.data import (
 )
 from ops.evaluation.score_files.score_journal import ScoreJournal
 from ops.models import Recognizer
-from ops.runtime import InputError, distributed, get_logger, show_bars
+from ops.runtime import InputError, distributed, exchange, get_logger, show_bars
 from ops.settings import FeatureConfig, TestConfig
 
 Compute = Callable[[Sequence[TestVideo]], np.ndarray]
@@ -55,7 +55,7 @@ def pass_over(
     crowding = workers_warning(config.workers)
     if crowding is not None:
         get_logger().warning(crowding)
-    done = set[int]().union(*distributed.from_all(set(journal.places())))
+    done = set[int]().union(*exchange.from_all(set(journal.places())))
     if done:
         total = len(source.records)
         get_logger().info("resuming: %d of %d videos are already %s", len(done), total, journal.kept.done)

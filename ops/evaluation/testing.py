@@ -20,7 +20,7 @@ from ops.evaluation.score_files.score_output import ScoreOutput
 from ops.evaluation.tested_data import open_list, source_of
 from ops.evaluation.tested_networks import Tested, load_networks, read_weights
 from ops.models import Recognizer
-from ops.runtime import autocast, distributed, get_logger, use_fast_products
+from ops.runtime import autocast, exchange, get_logger, use_fast_products
 from ops.settings import TestConfig
 
 
@@ -66,9 +66,9 @@ def _fill(
         return _score_batch(config, videos, models, device)
 
     pass_over(config, source, models, output.journal, bad, device, compute, note)
-    distributed.on_main_only(lambda: output.write(bad.reasons))
+    exchange.on_main_only(lambda: output.write(bad.reasons))
     output.journal.remove()
-    distributed.barrier()
+    exchange.barrier()
 
 
 def _measurement(config: TestConfig, num_videos: int, tested: Sequence[Tested]) -> Measurement:

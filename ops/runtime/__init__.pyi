@@ -1,4 +1,5 @@
 from . import distributed as distributed
+from . import exchange as exchange
 from . import launcher as launcher
 from .atomic_file import check_writable as check_writable
 from .atomic_file import move_into_place as move_into_place

@@ -1,21 +1,19 @@
-"""Processes: the only file that calls torch.distributed. With one process everything is a no-op.
+"""The processes of a run: who they are, how they join and leave. exchange.py has what they give each other.
 
 Launched by ``torchrun`` or ``python -m torch.distributed.launch`` (which set RANK, WORLD_SIZE and LOCAL_RANK), by srun,
 or alone.
 """
 
-import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from logging import INFO, WARNING
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
-from torch import nn
 
 from ops.runtime import launcher
 from ops.runtime.errors import EXIT_BAD_INPUT, InputError, Stopped, report
@@ -25,14 +23,12 @@ from ops.runtime.logger import get_logger
 from ops.runtime.shared_failure import FailureWatch
 
 PATIENCE = 1800.0  # seconds for other processes: one may write to a slow disk, or decode a long video
-CHUNK = 2**24  # bytes of a file that are sent at a time
-Result = TypeVar("Result")
-_host_group: Any = None  # gloo, for what devices need not know: they would spin while they wait
+_host_group: Any = None  # gloo: devices would spin while they wait
 _store: Any = None  # of this run and, under torchrun, of those before its restarts
 _met = Met("", 0)
 
 
-class _OfMainError(InputError):
+class OfMainError(InputError):
     """An error of the first process, in another one: the first says it."""
 
 
@@ -73,6 +69,11 @@ def of_first_start(name: str, value: str) -> str | None:
     if is_restart() and not launcher.keeps_store():
         return None
     return value if _store is None else _store.compare_set(f"first_{name}", "", value).decode()
+
+
+def host_group() -> Any:
+    """The processes as gloo knows them, for what devices need not know."""
+    return _host_group
 
 
 def pick_device(gpus: Sequence[int] | None) -> torch.device:
@@ -174,7 +175,7 @@ def _end_all(watch: FailureWatch, error: Exception) -> NoReturn:
     lost = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
     if lost:  # a process was killed, or a host is cut off
         error = InputError(f"another process of this run has ended or cannot be reached ({_first_line(error)})")
-    first = not isinstance(error, _OfMainError) and watch.is_first(str(error) or type(error).__name__)
+    first = not isinstance(error, OfMainError) and watch.is_first(str(error) or type(error).__name__)
     if first and isinstance(error, InputError):
         report(str(error))
     elif first:
@@ -187,156 +188,3 @@ def _end_all(watch: FailureWatch, error: Exception) -> NoReturn:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-def wrap(model: nn.Module, device: torch.device) -> nn.Module:
-    """DistributedDataParallel where there are several processes, else the model itself."""
-    if world_size() == 1:
-        return model
-    device_ids = [device.index] if device.type == "cuda" else None
-    # Batch statistics are the first process's where they are saved and measured (sync_buffers): no need to send them to
-    # all at every step.
-    accepted = inspect.signature(nn.parallel.DistributedDataParallel).parameters
-    option = "forward_sync_buffers" if "forward_sync_buffers" in accepted else "broadcast_buffers"  # before torch 2.14
-    options: dict[str, Any] = {"gradient_as_bucket_view": True, option: False}
-    return nn.parallel.DistributedDataParallel(model, device_ids=device_ids, **options)
-
-
-def gradients_synced(network: nn.Module, when: bool) -> AbstractContextManager:
-    """Average the gradients of a backward pass over processes only ``when``: at the last of accumulated batches."""
-    if when or not isinstance(network, nn.parallel.DistributedDataParallel):
-        return nullcontext()
-    return network.no_sync()
-
-
-def sync_buffers(model: nn.Module) -> None:
-    """Give every process the first one's buffers, so that all evaluate the network that is saved."""
-    _broadcast(list(model.buffers()))
-
-
-def sync_weights(model: nn.Module) -> None:
-    """Give every process the first one's parameters and buffers."""
-    _broadcast([*(parameter.detach() for parameter in model.parameters()), *model.buffers()])
-
-
-@torch.no_grad()
-def _broadcast(tensors: Sequence[torch.Tensor]) -> None:
-    """Overwrite tensors with the first process's: all of one type in one message, not hundreds."""
-    if world_size() == 1:
-        return
-    for kind in dict.fromkeys(tensor.dtype for tensor in tensors):  # in the same order everywhere
-        some = [tensor for tensor in tensors if tensor.dtype == kind]
-        flat = torch.cat([tensor.reshape(-1) for tensor in some])
-        dist.broadcast(flat, src=0)
-        parts = flat.split([tensor.numel() for tensor in some])
-        torch._foreach_copy_(some, [part.view(tensor.shape) for part, tensor in zip(parts, some, strict=True)])
-
-
-def sum_over_processes(values: Sequence[float], device: torch.device) -> list[float]:
-    """Element-wise sum, in double precision."""
-    if world_size() == 1:
-        return list(values)
-    total = torch.tensor(values, dtype=torch.float64, device=device)
-    dist.all_reduce(total)
-    return total.tolist()
-
-
-def highest(value: int) -> int:
-    """The highest of all processes' values, without waiting for a device."""
-    if world_size() == 1:
-        return value
-    box = torch.tensor(value)
-    dist.all_reduce(box, dist.ReduceOp.MAX, group=_host_group)
-    return int(box)
-
-
-def from_all(item: Any) -> list[Any]:
-    """Every process's picklable ``item``, in the order of ranks."""
-    if world_size() == 1:
-        return [item]
-    items = [None] * world_size()
-    dist.all_gather_object(items, item, group=_host_group)
-    return items
-
-
-def on_main(function: Callable[[], Result]) -> Result:
-    """What ``function`` returns, or the InputError that it raises, on the first process: the same everywhere."""
-    return from_main(on_main_only(function))
-
-
-def on_main_only(function: Callable[[], Result]) -> Result | None:
-    """What ``function`` returns on the first process, None elsewhere; the InputError that it raises, everywhere."""
-    result, problem = None, None
-    if is_main():
-        try:
-            result = function()
-        except InputError as error:
-            problem = str(error)
-    problem = from_main(problem)
-    if problem is not None:
-        raise InputError(problem) if is_main() else _OfMainError(problem)
-    return result
-
-
-def merge_over_processes(items: dict[int, Any]) -> dict[int, Any]:
-    """The entries of every process, in order of their keys."""
-    return dict(sorted(entry for part in from_all(items) for entry in part.items()))
-
-
-def from_main(item: Any) -> Any:
-    """The first process's picklable ``item``, everywhere."""
-    if world_size() == 1:
-        return item
-    box = [item]
-    dist.broadcast_object_list(box, src=0, group=_host_group)
-    return box[0]
-
-
-def bytes_from_main(content: bytes | None) -> bytes | memoryview:
-    """The first process's bytes, everywhere, piece by piece."""
-    if world_size() == 1:
-        assert content is not None
-        return content
-    size = from_main(None if content is None else len(content))
-    received = torch.empty(size if content is None else 0, dtype=torch.uint8)
-    for start in range(0, size, CHUNK):
-        piece = received[start : start + CHUNK]
-        if content is not None:
-            piece = torch.frombuffer(bytearray(content[start : start + CHUNK]), dtype=torch.uint8)
-        dist.broadcast(piece, src=0, group=_host_group)
-    return received.numpy().data if content is None else content
-
-
-def to_main(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Send pieces to the first process, which receives those of every other, in order of ranks; every process calls it.
-
-    Nothing is sent from other processes before the first has asked for it, so it holds one piece at a time.
-    """
-    if not is_main():
-        for piece in pieces:
-            _send(piece)
-        _send(b"")
-        return
-    for other in range(1, world_size()):
-        while piece := _receive(other):
-            yield piece
-
-
-def _send(piece: bytes) -> None:
-    dist.send(torch.tensor(len(piece)), dst=0, group=_host_group)
-    if piece:
-        dist.send(torch.frombuffer(bytearray(piece), dtype=torch.uint8), dst=0, group=_host_group)
-
-
-def _receive(other: int) -> bytes:
-    size = torch.zeros((), dtype=torch.long)
-    dist.recv(size, src=other, group=_host_group)
-    piece = torch.empty(int(size), dtype=torch.uint8)
-    if len(piece):
-        dist.recv(piece, src=other, group=_host_group)
-    return piece.numpy().tobytes()
-
-
-def barrier() -> None:
-    if world_size() > 1:
-        dist.barrier(group=_host_group)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import TypeVar
 
-from ops.runtime import distributed, launcher
+from ops.runtime import exchange, launcher
 from ops.runtime.errors import Stopped
 
 # A scheduler or torchrun; Ctrl-C; a terminal or an ssh connection that closes; SLURM's warning before the time limit.
@@ -41,7 +41,7 @@ class StopRequest:
 
     def check(self) -> None:
         """Raise Stopped, in all processes alike, once one of them was asked to stop. Every process must call this."""
-        number = distributed.highest(self.signal)
+        number = exchange.highest(self.signal)
         if number:
             raise Stopped(signal.Signals(number).name)
 

@@ -8,7 +8,7 @@ from typing import Any
 from ops.checkpoints import describe, read_shared_checkpoint
 from ops.evaluation import DEFAULTS, WITH_STEM, Resolved, about_data, resolve
 from ops.models import published_motion_weight
-from ops.runtime import distributed, get_logger
+from ops.runtime import distributed, exchange, get_logger
 from ops.settings import TrainConfig
 
 _OF_NETWORK = ("network", "arch", "num_segments", "motion", "motion_window", "motion_weight")
@@ -19,7 +19,7 @@ def with_named(config: TrainConfig) -> tuple[TrainConfig, tuple[str, ...]]:
     """``with_checkpoint`` of the one that the command line names; the published motion weight where it names none."""
     path = config.named_checkpoint
     # --keep may have removed it meanwhile.
-    if path is None or (distributed.is_restart() and not distributed.on_main(path.exists)):
+    if path is None or (distributed.is_restart() and not exchange.on_main(path.exists)):
         model = config.model
         if model.motion_weight is None and model.network in WITH_STEM:
             model = replace(model, motion_weight=published_motion_weight(model.num_segments))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ops.data import Batch
 from ops.evaluation import score_means, score_sums
-from ops.runtime import Clock, StopRequest, autocast, distributed
+from ops.runtime import Clock, StopRequest, autocast, distributed, exchange
 from ops.settings import TrainConfig
 from ops.training.clips import TrainingClips
 from ops.training.losses import clip_loss
@@ -70,7 +70,7 @@ def train_one_epoch(
             position.step += 1
             reports = position.step % config.print_freq == 0 or position.step == steps
             if reports:  # waits for the device, which may be steps behind: the time is the clock's to count
-                window = np.array(distributed.sum_over_processes(sums.tolist(), device))
+                window = np.array(exchange.sum_over_processes(sums.tolist(), device))
             clock.stop()
             report.timed(clock)
             bar.update()
@@ -105,7 +105,7 @@ def train_step(
         targets = labels
         if config.mixes:
             clips, targets, labels = _mixed(clips, labels, config, done, number)
-        with distributed.gradients_synced(network, when=number == config.accumulate):
+        with exchange.gradients_synced(network, when=number == config.accumulate):
             with autocast(updates.device, config.amp):
                 logits = network(clips)  # (N, K) or (N, T, K)
                 loss = clip_loss(logits, targets, config.loss_type, config.label_smoothing)

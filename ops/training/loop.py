@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from ops.evaluation import Checkpoint
-from ops.runtime import Stopped, StopRequest, distributed, get_logger
+from ops.runtime import Stopped, StopRequest, exchange, get_logger
 from ops.settings import TrainConfig
 from ops.training.clips import TrainingClips
 from ops.training.ema import WeightAverage
@@ -48,7 +48,7 @@ def fit(
                 network, updates, clips, schedule, position, config, save, report, stop
             )  # fmt: skip
             report.epoch(position, trained)
-            distributed.sync_buffers(updates.model)
+            exchange.sync_buffers(updates.model)
             epoch = position.epoch + 1
             if epoch % config.eval_freq == 0 or epoch == config.epochs:
                 if updates.average is not None:
@@ -72,7 +72,7 @@ def _validate_average(
     average: WeightAverage, validator: Validator, epoch: int, report: Report, stop: StopRequest
 ) -> None:
     """Measure the averaged weights after ``epoch`` epochs."""
-    distributed.sync_buffers(average.model)
+    exchange.sync_buffers(average.model)
     results = validator.run(Checkpoint(epoch_name(epoch), epoch, weights="ema"), stop, average.model)
     report.validation(epoch, results, averaged=True)
     assert validator.measurement is not None

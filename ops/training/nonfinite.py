@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from ops.runtime import InputError, distributed, get_logger
+from ops.runtime import InputError, exchange, get_logger
 from ops.training.ema import WeightAverage
 
 
@@ -131,7 +131,7 @@ class FiniteUpdates:
         if not steps:
             return skipped
         verdicts = torch.stack([step.refused for step in steps])
-        totals = distributed.sum_over_processes(verdicts.tolist(), verdicts.device)
+        totals = exchange.sum_over_processes(verdicts.tolist(), verdicts.device)
         for step in (step for step, total in zip(steps, totals, strict=True) if total):
             skipped += 1
             epoch, number = divmod(step.number, steps_per_epoch)
@@ -148,7 +148,7 @@ class FiniteUpdates:
 
     def _describe(self, step: _Step) -> str:
         """What was not finite, and the videos that it came from, of all processes."""
-        shares = distributed.from_all([(float(batch.loss), batch.videos) for batch in step.batches])
+        shares = exchange.from_all([(float(batch.loss), batch.videos) for batch in step.batches])
         batches = [batch for share in shares for batch in share]
         bad = [(loss, videos) for loss, videos in batches if not math.isfinite(loss)]
         names = ", ".join(self.name_of(video) for _, videos in bad or batches for video in videos)

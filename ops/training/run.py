@@ -14,7 +14,16 @@ from ops.checkpoints import load_weights, read_shared_checkpoint, tune_from, wit
 from ops.data import VideoList, VideoRecord, VideoSource, least_train_side, test_scale
 from ops.evaluation import Checkpoint
 from ops.models import Recognizer, build_model, use_channels_last, use_deform_backend
-from ops.runtime import Fact, distributed, get_logger, grad_scaler, plural, require_agreement, use_fast_products
+from ops.runtime import (
+    Fact,
+    distributed,
+    exchange,
+    get_logger,
+    grad_scaler,
+    plural,
+    require_agreement,
+    use_fast_products,
+)
 from ops.settings import TrainConfig, facts_of
 from ops.training.checkpoint_defaults import warn, with_checkpoint, with_named
 from ops.training.clips import TrainingClips, batch_sampler, open_list
@@ -62,7 +71,7 @@ def train(config: TrainConfig, device: torch.device) -> None:
         model, state.optimizer, state.scaler, name_of, config.skip_nonfinite, state.average
     )  # fmt: skip
     save = Saver(state, updates, sampler.steps_per_epoch)
-    with distributed.on_main_only(lambda: claim(config, start.same_run)) or nullcontext():
+    with exchange.on_main_only(lambda: claim(config, start.same_run)) or nullcontext():
         if start.whole and start.checkpoint is not None:
             save.complete(start.checkpoint.name)
         advise(config, len(train_records), sampler.global_batch_size)
@@ -75,7 +84,7 @@ def train(config: TrainConfig, device: torch.device) -> None:
         clips = TrainingClips(config, train_source, sampler, model.frames_per_segment, device)
         validator = Validator(config, val_source, model, device)
         schedule = build_schedule(config, sampler.steps_per_epoch, sampler.global_batch_size)
-        network = distributed.wrap(model, device)
+        network = exchange.wrap(model, device)
         if state.position.epoch >= config.epochs:
             done = plural(state.position.epoch, "epoch")
             get_logger().info("already trained for %s; --epochs is %d", done, config.epochs)
@@ -128,7 +137,7 @@ def load_network(
     if config.compile:
         model.compile()
     if path is None:
-        distributed.sync_weights(model)
+        exchange.sync_weights(model)
         return model, Checkpoint("untrained weights", None)
     load_weights(model, content, str(path))
     epoch = content.get("epoch")

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from ops.data import Batch, FrameSampler, TestTransform, TestVideos, VideoSource, test_scale, validation_loader
 from ops.evaluation import Checkpoint, Measurement, accuracies, motion_name, score_means, score_sums
 from ops.models import Recognizer
-from ops.runtime import InputError, StopRequest, autocast, distributed, get_logger, show_bars
+from ops.runtime import InputError, StopRequest, autocast, distributed, exchange, get_logger, show_bars
 from ops.settings import TrainConfig
 from ops.training.clips import bad_videos
 from ops.training.losses import clip_loss
@@ -79,7 +79,7 @@ class Validator:
                     sums += self._score(model, batch)
                 bar.update()
         self.bad.gather()
-        totals = distributed.sum_over_processes(sums.tolist(), self.device)
+        totals = exchange.sum_over_processes(sums.tolist(), self.device)
         if totals[3] == 0:
             raise InputError(f"{config.dataset.val_list}: expected a video that can be read, got none")
         results = score_means(totals, config.dataset.num_classes)

@@ -162,7 +162,7 @@ class TestBadVideos:
 
     def test_what_other_processes_met_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         others = {3: "3.mp4: cut", 1: "1.mp4: cut"}
-        monkeypatch.setattr(bad_videos.distributed, "merge_over_processes", lambda own: {**others, **own})
+        monkeypatch.setattr(bad_videos.exchange, "merge_over_processes", lambda own: {**others, **own})
         bad = counter(100, 0.03)
         bad.add([BrokenVideo(1, "1.mp4: cut"), BrokenVideo(8, "8.mp4: cut")])
         bad.gather()

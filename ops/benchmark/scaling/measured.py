@@ -12,7 +12,7 @@ from torch import multiprocessing
 
 from ops.benchmark.scaling.cost_model import OneHost
 from ops.models import FRAMES_PER_SEGMENT, build_model
-from ops.runtime import distributed, processors
+from ops.runtime import distributed, exchange, processors
 
 NUM_CLASSES, SEGMENTS, SIZE = 174, 2, 32
 
@@ -37,20 +37,20 @@ def _train(rank: int, processes: int, port: int, arch: str, steps: int, answer: 
     with distributed.process_group(device):
         torch.manual_seed(0)
         model = build_model(arch, NUM_CLASSES, SEGMENTS, model="msn").train()
-        network = distributed.wrap(model, device)
+        network = exchange.wrap(model, device)
         clips = torch.randn(2, SEGMENTS, FRAMES_PER_SEGMENT["msn"], 3, SIZE, SIZE)
 
         def step(synced: bool) -> float:
-            distributed.barrier()
+            exchange.barrier()
             begun = time.perf_counter()
-            with distributed.gradients_synced(network, synced):
+            with exchange.gradients_synced(network, synced):
                 network(clips).sum().backward()
             return time.perf_counter() - begun
 
         for synced in (True, False):
             step(synced)
         times = [(step(True), step(False)) for _ in range(steps)]  # alternating: other load slows both
-        slowest = [tuple(map(max, zip(*each, strict=True))) for each in zip(*distributed.from_all(times), strict=True)]
+        slowest = [tuple(map(max, zip(*each, strict=True))) for each in zip(*exchange.from_all(times), strict=True)]
         if rank == 0:
             answer.send((slowest, sum(p.numel() * p.element_size() for p in model.parameters())))
 

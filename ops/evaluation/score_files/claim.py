@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ops.evaluation.score_files.score_journal import ScoreJournal
-from ops.runtime import InputError, distributed, hold, release
+from ops.runtime import InputError, distributed, exchange, hold, release
 
 
 def claim(journal: ScoreJournal, overwrite: bool, resume: bool, check: Callable[[], None]) -> BinaryIO | None:
@@ -19,11 +19,11 @@ def claim(journal: ScoreJournal, overwrite: bool, resume: bool, check: Callable[
     Raises:
         InputError: it cannot be written, another run fills it, or it holds what is not to be replaced.
     """
-    lock = distributed.on_main_only(lambda: _claim(journal, overwrite, resume, check))
+    lock = exchange.on_main_only(lambda: _claim(journal, overwrite, resume, check))
     if distributed.is_first_of_another_machine():  # whose folder may be another
         _make(journal.folder)
         _check_journal(journal, overwrite, resume)
-    distributed.barrier()
+    exchange.barrier()
     return lock
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ops.runtime import InputError, distributed, write_atomically
+from ops.runtime import InputError, distributed, exchange, write_atomically
 
 PIECE = 2**24  # bytes of records that are sent at a time, at least
 
@@ -121,12 +121,12 @@ class ScoreJournal:
 
         Every process calls it.
         """
-        wanted: set[int] = distributed.from_main(set(videos) - self.places().keys() if distributed.is_main() else None)
+        wanted: set[int] = exchange.from_main(set(videos) - self.places().keys() if distributed.is_main() else None)
         if not wanted:
             return
         pieces = iter(()) if distributed.is_main() else self._pieces(wanted)
         try:
-            for number, piece in enumerate(distributed.to_main(pieces)):
+            for number, piece in enumerate(exchange.to_main(pieces)):
                 if number == 0:
                     self.open(distributed.rank())
                 self._write(piece)

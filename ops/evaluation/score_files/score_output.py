@@ -20,7 +20,7 @@ from ops.evaluation.score_files.score_pickle import measured_videos, read_view, 
 from ops.runtime import (
     InputError,
     check_writable,
-    distributed,
+    exchange,
     get_logger,
     plural,
     release,
@@ -46,22 +46,22 @@ class ScoreOutput:
         self.measurement = measurement
         self.names = [record.path for record in source.records]
         self.labels = [record.label for record in source.records]
-        self.data = distributed.from_main(pictures_of(source))  # on other machines their place may differ
+        self.data = exchange.from_main(pictures_of(source))  # on other machines their place may differ
         key = {
             "measurement": measurement.to_dict(),
             "clips": list(config.clips),
             "videos": hashlib.sha256("\n".join(self.names).encode()).hexdigest(),
             "data": self.data,
         }
-        key = distributed.from_main(key)
+        key = exchange.from_main(key)
         name = f"clips_{config.clips[0]}_to_{config.clips[-1]}"
         shape = (len(config.clips) * config.num_crops, config.data.num_classes)
         self.journal = ScoreJournal(config.output_dir, name, key, shape)
         self._lock = claim(self.journal, config.overwrite, config.resume_scores, self._check_what_is_there)
-        self.is_complete: bool = distributed.on_main(self._is_complete)
+        self.is_complete: bool = exchange.on_main(self._is_complete)
         if self.is_complete:
             self.journal.remove()  # what other machines had when the first one completed
-            distributed.barrier()
+            exchange.barrier()
 
     def _check_what_is_there(self) -> None:
         """Refuse to replace scores of other settings."""

@@ -27,7 +27,7 @@ from ops.evaluation import (
 )
 from ops.inference.features.feature_output import FeatureOutput
 from ops.inference.features.layer_output import POOL, LayerOutput
-from ops.runtime import distributed, get_logger, use_fast_products
+from ops.runtime import distributed, exchange, get_logger, use_fast_products
 from ops.settings import FeatureConfig
 
 
@@ -68,9 +68,9 @@ def _extract(config: FeatureConfig, device: torch.device) -> None:
             get_logger().info("nothing to do: %s already has all features", config.output_dir)
             return
         pass_over(config, source, [opened.network], output.journal, bad, device, compute, lambda video, record: "")
-        distributed.on_main_only(lambda: output.write(bad.reasons))
+        exchange.on_main_only(lambda: output.write(bad.reasons))
         output.journal.remove()
-        distributed.barrier()
+        exchange.barrier()
 
 
 def _made(config: FeatureConfig, opened: Opened) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from ops.data import VideoSource
 from ops.evaluation import Kept, ScoreJournal, claim, pictures_of
 from ops.inference.features.feature_files import check_format, encode
-from ops.runtime import InputError, distributed, get_logger, plural, release, write_atomically
+from ops.runtime import InputError, exchange, get_logger, plural, release, write_atomically
 from ops.settings import FeatureConfig
 
 SUMMARY = "features.json"
@@ -37,15 +37,15 @@ class FeatureOutput:
         names = "\n".join(f"{record.path} {record.label}" for record in source.records)
         listed = {"list": hashlib.sha256(names.encode()).hexdigest(), "pictures": pictures_of(source)}
         # On other machines the pictures may lie elsewhere.
-        self.made = distributed.from_main({**made, "shape": list(shape), **listed})
+        self.made = exchange.from_main({**made, "shape": list(shape), **listed})
         kept = Kept("features", "done", "run", "--resume")
         self.journal = ScoreJournal(config.output_dir, "features", self.made, shape, kept)
         check_format(config.format)
         self._lock = claim(self.journal, config.overwrite, config.resume, self._check_what_is_there)
-        self.is_complete: bool = distributed.on_main(self._is_complete)
+        self.is_complete: bool = exchange.on_main(self._is_complete)
         if self.is_complete:
             self.journal.remove()  # what other machines had when the first one completed
-            distributed.barrier()
+            exchange.barrier()
 
     def _check_what_is_there(self) -> None:
         summary = self.config.output_dir / SUMMARY

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ops.runtime import distributed
+from ops.runtime import distributed, exchange
 from ops.runtime.errors import InputError, this_process
 
 MOST_WORDS = 80  # characters of a value that a message shows
@@ -38,10 +38,10 @@ def require_agreement(facts: Sequence[Fact]) -> None:
     if distributed.world_size() == 1:
         return
     text = json.dumps([(fact.name, fact.value) for fact in facts])
-    digests = distributed.from_all(hashlib.sha256(text.encode()).hexdigest())
+    digests = exchange.from_all(hashlib.sha256(text.encode()).hexdigest())
     if len(set(digests)) == 1:
         return
-    said = distributed.from_all((this_process(), list(facts)))
+    said = exchange.from_all((this_process(), list(facts)))
     first, expected = said[0]
     for who, found in said[1:]:
         for one, other in zip(expected, found, strict=True):

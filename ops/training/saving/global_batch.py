@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ops.runtime import InputError, distributed, get_logger, plural
+from ops.runtime import InputError, distributed, exchange, get_logger, plural
 from ops.settings import TrainConfig
 from ops.training.saving.checkpoint_names import newest_checkpoint
 
@@ -16,7 +16,7 @@ def with_first_batch(config: TrainConfig) -> TrainConfig:
         InputError: no number of batches does.
     """
     videos = config.batch_size * distributed.world_size()
-    wanted = distributed.on_main(lambda: _first_batch(config, videos * config.accumulate))
+    wanted = exchange.on_main(lambda: _first_batch(config, videos * config.accumulate))
     if wanted == videos * config.accumulate:
         return config
     accumulate, rest = divmod(wanted, videos)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.runtime import InputError, distributed, this_process
+from ops.runtime import InputError, distributed, exchange, this_process
 from ops.settings import TrainConfig
 from ops.training.saving.checkpoint_contents import Position, SampleOrder, progress
 from ops.training.saving.checkpoint_names import BEST, Found, find, has_checkpoints, newest_checkpoint
@@ -202,7 +202,7 @@ def choose_start(config: TrainConfig, order: SampleOrder) -> Start:
     Raises:
         InputError: it cannot start there.
     """
-    start = distributed.on_main(lambda: decide(gather_facts(config, order)))
+    start = exchange.on_main(lambda: decide(gather_facts(config, order)))
     if start.checkpoint is None and (config.resume == AUTO or distributed.is_restart()):
         _require_no_run_elsewhere(config.model_dir)
     return start
@@ -211,7 +211,7 @@ def choose_start(config: TrainConfig, order: SampleOrder) -> Start:
 def _require_no_run_elsewhere(folder: Path) -> None:
     """A run must not start anew because another machine than the one with its checkpoints has become the first."""
     is_elsewhere = distributed.is_first_of_another_machine() and has_checkpoints(folder)
-    found = [place for place in distributed.from_all(this_process() if is_elsewhere else None) if place is not None]
+    found = [place for place in exchange.from_all(this_process() if is_elsewhere else None) if place is not None]
     if found:
         raise InputError(
             f"{folder}: expected the run's checkpoints on the first machine, got them on that of {found[0]}; make it "

@@ -1,6 +1,6 @@
 """Writing a run's state: under which names, and on which process."""
 
-from ops.runtime import distributed
+from ops.runtime import exchange
 from ops.training.nonfinite import FiniteUpdates
 from ops.training.saving.checkpoint_contents import Position, RunState
 from ops.training.saving.checkpoint_names import BEST, LAST, drop_epochs, epoch_name, name_again, write_run
@@ -37,7 +37,7 @@ class Saver:
         position = self.state.position
         position.left_out_steps = self.updates.check(self.steps_per_epoch, position.left_out_steps)
         names = names_of(position)
-        distributed.on_main(lambda: self._write(names))
+        exchange.on_main(lambda: self._write(names))
         return (*names, LAST)
 
     def _write(self, names: tuple[str, ...]) -> None:
@@ -49,4 +49,4 @@ class Saver:
     def complete(self, name: str) -> None:
         """Give a checkpoint of the state as it is now the names that it lost in a crash."""
         path, names = self.state.config.model_dir / name, names_of(self.state.position)
-        distributed.on_main(lambda: name_again(path, names))
+        exchange.on_main(lambda: name_again(path, names))
