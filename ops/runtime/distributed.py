@@ -4,7 +4,9 @@ Launched by ``torchrun`` or ``python -m torch.distributed.launch`` (which set RA
 or alone.
 """
 
+import queue
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -130,10 +132,29 @@ def process_group(device: torch.device, seconds: float = PATIENCE) -> Iterator[N
 
 
 def _connect(seconds: float) -> Any:
-    """The store in which the processes meet: torchrun's, or the first process's own."""
+    """The store in which the processes meet: torchrun's, or the first process's own.
+
+    PyTorch waits without end for a program that listens there and never answers.
+    """
     host, port = launcher.address()
     keeps = launcher.rank() == 0 and not launcher.keeps_store()
-    return dist.TCPStore(host, port, is_master=keeps, timeout=timedelta(seconds=seconds), wait_for_workers=False)
+    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def connect() -> None:
+        patience = timedelta(seconds=seconds)
+        try:
+            outcome.put(dist.TCPStore(host, port, is_master=keeps, timeout=patience, wait_for_workers=False))
+        except Exception as error:
+            outcome.put(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        found = outcome.get(timeout=seconds + 1)
+    except queue.Empty:
+        raise RuntimeError("no answer: does another program listen there?") from None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _join(device: torch.device, seconds: float) -> FailureWatch:

@@ -103,5 +103,4 @@ class TestLauncher:
 
     def test_a_port_in_use(self, hosts: Hosts) -> None:
         take_port(hosts.first)
-        processes = [self.start(hosts, number, torchrun="--rdzv-conf=timeout=5") for number in (0, 1)]
-        refused(processes, *["error: expected torchrun to meet torchrun"] * 2)
+        refused([self.start(hosts, 0)], "error: expected torchrun to meet torchrun .*29500")
