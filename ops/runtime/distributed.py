@@ -4,6 +4,7 @@ Launched by ``torchrun`` or ``python -m torch.distributed.launch`` (which set RA
 or alone.
 """
 
+import os
 import queue
 import sys
 import threading
@@ -25,6 +26,7 @@ from ops.runtime.logger import get_logger
 from ops.runtime.shared_failure import FailureWatch
 
 PATIENCE = 1800.0  # seconds for other processes: one may write to a slow disk, or decode a long video
+GRACE = 5.0  # seconds that PyTorch may take longer to give up
 _host_group: Any = None  # gloo: devices would spin while they wait
 _store: Any = None  # of this run and, under torchrun, of those before its restarts
 _met = Met("", 0)
@@ -134,7 +136,7 @@ def process_group(device: torch.device, seconds: float = PATIENCE) -> Iterator[N
 def _connect(seconds: float) -> Any:
     """The store in which the processes meet: torchrun's, or the first process's own.
 
-    PyTorch waits without end for a program that listens there and never answers.
+    PyTorch waits without end for a program that listens there and never answers; this ends the process instead.
     """
     host, port = launcher.address()
     keeps = launcher.rank() == 0 and not launcher.keeps_store()
@@ -149,9 +151,10 @@ def _connect(seconds: float) -> Any:
 
     threading.Thread(target=connect, daemon=True).start()
     try:
-        found = outcome.get(timeout=seconds + 1)
+        found = outcome.get(timeout=seconds + GRACE)
     except queue.Empty:
-        raise RuntimeError("no answer: does another program listen there?") from None
+        report(f"{_unreached(seconds)} no answer: does another program listen there?")
+        os._exit(EXIT_BAD_INPUT)  # the thread would not let Python end in peace
     if isinstance(found, Exception):
         raise found
     return found
@@ -174,12 +177,16 @@ def _join(device: torch.device, seconds: float) -> FailureWatch:
         )
         _host_group = dist.new_group(timeout=patience, backend="gloo")
     except (dist.DistError, RuntimeError) as error:
-        raise InputError(
-            f"{host}:{port}: expected to reach the other processes there within {seconds:g} seconds (--dist_timeout), "
-            f"got {_first_line(error)}"
-        ) from None
+        raise InputError(f"{_unreached(seconds)} {_first_line(error)}") from None
     speaks = launcher.local_rank() == 0
     return FailureWatch(dist.PrefixStore("failure", store.clone()), own_rank, size, speaks)
+
+
+def _unreached(seconds: float) -> str:
+    host, port = launcher.address()
+    return (
+        f"{host}:{port}: expected to reach the other processes there within {seconds:g} seconds (--dist_timeout), got"
+    )
 
 
 def _leave(watch: FailureWatch) -> None:

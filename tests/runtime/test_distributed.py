@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ops.runtime import distributed
+from ops.runtime import distributed, exchange
 from ops.runtime.errors import InputError
 from ops.runtime.logger import NAME
 from tests.two_processes import in_two_processes
@@ -104,7 +104,7 @@ def take_from_the_first(rank: int, folder: str) -> None:
     model[1](torch.randn(2, 6, 3, 3) * (rank + 1))
     model[1].num_batches_tracked += rank
     states = [{name: value.clone() for name, value in model.state_dict().items()}]
-    for sync in (distributed.sync_buffers, distributed.sync_weights):
+    for sync in (exchange.sync_buffers, exchange.sync_weights):
         sync(model)
         states.append({name: value.clone() for name, value in model.state_dict().items()})
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last) and model[0].weight.requires_grad

@@ -98,7 +98,7 @@ class TestLauncher:
         refused([self.start(hosts, 0), self.start(hosts, 1, "--wd", "0.1")], *["rank 1 on hostB: .*got 0.1"] * 2)
 
     def test_a_host_that_never_comes(self, hosts: Hosts) -> None:
-        words = "error: expected torchrun to meet torchrun on the other machines, got wait timeout"
+        words = "error: expected torchrun to meet torchrun on the other machines, got (wait timeout|Timed out)"
         refused([self.start(hosts, 0, torchrun="--rdzv-conf=timeout=5")], words)
 
     def test_a_port_in_use(self, hosts: Hosts) -> None:
