@@ -164,7 +164,8 @@ def backward_kernel(x, offset, weight, grad, grad_x, grad_offset, grad_weight, t
         arriving = tl.load(grad + (map_of_image + pixel)[:, None] * outputs + out[None, :],
                            mask=exists[:, None] & (out < outputs)[None, :], other=0.0).to(DOT)  # fmt: skip
         # What arrives at the samples, (PIXELS, CHANNELS).
-        wanted = tl.dot(arriving, factors, tl.zeros((PIXELS, CHANNELS), WIDE), input_precision=PRECISION, out_dtype=WIDE)
+        nothing = tl.zeros((PIXELS, CHANNELS), WIDE)
+        wanted = tl.dot(arriving, factors, nothing, input_precision=PRECISION, out_dtype=WIDE)
         top, left, down, right = _position(
             offset + image * offset_image, tap, pixel, row, column, exists, height, width, offset_channel,
             offset_pixel, KERNEL, WIDE,
