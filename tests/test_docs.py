@@ -21,7 +21,7 @@ SCRIPTS = [*REPOSITORY.glob("*.py"), *sorted((REPOSITORY / "scripts").rglob("*.p
 SUBCOMMANDS = {"make_lists.py": ("something", "ucf101", "folders")}
 OF_OTHER_PROGRAMS = {
     "--nproc_per_node", "--master_port", "--max-restarts", "--signals-to-handle", "--standalone", "--nnodes",
-    "--node-rank", "--master-addr", "--master-port", "--rdzv-backend", "--rdzv-endpoint", "--rdzv-id",
+    "--node-rank", "--master-addr", "--master-port", "--rdzv-backend", "--rdzv-conf", "--rdzv-endpoint", "--rdzv-id",
     "--local-addr",  # torchrun
     "--nodes", "--array", "--ntasks-per-node", "--gpus-per-node", "--gpus-per-task",  # SLURM
     "--container-image", "--container-mounts", "--container-workdir",  # pyxis
