@@ -18,7 +18,7 @@ from ops.data.clip_watch import ClipWatch
 from ops.data.dataset_config import DatasetSpec
 from ops.data.planes import PackedClip
 from ops.data.sampling import FrameSampler
-from ops.data.transforms import Box, Frames, TestTransform, TrainTransform, crop, from_images
+from ops.data.transforms import Box, DrawnOnSight, Frames, TestTransform, TrainTransform, crop, from_images
 from ops.data.video_list import VideoRecord, video_path
 from ops.video import FrameFolder, PacketIndex, Packing, PyAVReader, Reader, VideoError, open_video, read_frames
 
@@ -184,9 +184,10 @@ class TrainClips(Dataset):
         try:
             reader = self.source.open(video)
             indices = self.sampler.train(len(reader), self.num_segments, rng)  # (T, F)
-            frames, places = read_frames(reader, indices)  # (U, H, W, 3), (T, F)
-            label = self.source.records[video].label
-            pixels, label = self.transform(from_images(frames, _packing(reader)), label, rng)
+            drawn = DrawnOnSight(self.transform, rng)
+            cut = None if self.transform.sees_whole else drawn
+            frames, places = read_frames(reader, indices, cut)  # (U, H, W, 3) or crops, (T, F)
+            pixels, label = drawn.apply(from_images(frames, _packing(reader)), self.source.records[video].label)
             if isinstance(pixels, PackedClip):
                 return Clip(pixels.take(places), label, video)
             if len(pixels) < places.size:  # some frames are there twice

@@ -6,7 +6,7 @@ antialiased bilinear.
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -127,6 +127,8 @@ class TrainTransform:
         augment: operations of the augmentation.
     """
 
+    sees_whole: ClassVar[bool] = False  # ``apply`` needs more of a frame than its crop
+
     size: int
     mirror_labels: tuple[int, ...]
     augment: tuple[Operation, ...] = ()
@@ -147,6 +149,34 @@ class TrainTransform:
         if drawn.flip and self.mirror_labels[label] != NO_MIRROR:
             return mirrored(frames), self.mirror_labels[label]
         return frames, label
+
+
+class DrawnOnSight:
+    """Draws what is random of a training clip when the first frame shows its size, so that only its crop is kept.
+
+    Args:
+        transform: what draws.
+        rng: with which it draws.
+    """
+
+    def __init__(self, transform: TrainTransform, rng: np.random.Generator) -> None:
+        self._transform = transform
+        self._rng = rng
+        self._drawn: Drawn | None = None
+
+    def __call__(self, height: int, width: int) -> Box:
+        """The crop of frames of this size."""
+        if self._drawn is None:
+            self._drawn = self._transform.draw(height, width, self._rng)
+        return self._drawn.box
+
+    def apply(self, frames: Frames, label: int) -> tuple[Frames, int]:
+        """The transform of frames, whole or cut to the crop; packed ones are cut at even pixels."""
+        if self._drawn is None:
+            return self._transform(frames, label, self._rng)
+        top, left, height, width = self._drawn.box
+        box = Box(top % 2, left % 2, height, width) if isinstance(frames, PackedClip) else Box(0, 0, height, width)
+        return self._transform.apply(frames, label, self._drawn._replace(box=box))
 
 
 @dataclass(frozen=True)

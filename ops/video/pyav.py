@@ -19,7 +19,7 @@ from ops.video.index.direct import DirectDecoder, Packets, PacketsSeen, Take
 from ops.video.index.known import Known, recall, remember, state_of
 from ops.video.index.packet_index import PacketIndex
 from ops.video.planes import Packed, Packing
-from ops.video.upright import Upright
+from ops.video.upright import Cut, Upright
 
 
 class PyAVReader:
@@ -148,7 +148,27 @@ class PyAVReader:
         """Where the frames are, if that is certain."""
         return self._places
 
-    def get_frames(self, indices: np.ndarray) -> np.ndarray:
+    def get_frames(self, indices: np.ndarray, cut: Cut | None = None) -> np.ndarray:
+        """As the interface says; of each frame only the part that ``cut`` says, of YUV from even pixels on."""
+        if cut is None:
+            return self._read(indices)
+        sizes: set[tuple[int, int]] = set()
+
+        def of_size(height: int, width: int) -> tuple[int, int, int, int]:
+            sizes.add((height, width))
+            return cut(height, width) if len(sizes) == 1 else (0, 0, height, width)
+
+        self._take.cut = of_size
+        try:
+            frames = self._read(indices)
+        except VideoError:
+            if len(sizes) < 2:
+                raise
+        finally:
+            self._take.cut = None
+        return frames if len(sizes) < 2 else self._read(indices)  # whole frames of several sizes: the error says which
+
+    def _read(self, indices: np.ndarray) -> np.ndarray:
         found = self._from_bytes(indices)
         try:
             if self._places is not None and len(found) < len(indices):

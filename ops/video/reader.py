@@ -20,6 +20,7 @@ from ops.video.errors import VideoError
 from ops.video.index.packet_index import PacketIndex
 from ops.video.pyav import PyAVReader
 from ops.video.torchcodec import TorchCodecReader
+from ops.video.upright import Cut
 
 DECODERS = {"pyav": "av", "decord": "decord", "torchcodec": "torchcodec.decoders"}  # by name: what must be importable
 
@@ -101,12 +102,18 @@ def open_video(path: Path, decoder: str, index: PacketIndex | None = None, pixel
     return reader
 
 
-def read_frames(reader: Reader, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Frames at any ``indices``, each decoded once, in one call.
+def read_frames(
+    reader: Reader, indices: Sequence[int] | np.ndarray, cut: Cut | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frames at any ``indices``, each decoded once, in one call; of a PyAVReader's only the part that ``cut`` says.
 
     Returns:
         The distinct frames (U, H, W, 3) in order of time; for each index its place among them, shaped as ``indices``.
     """
     wanted = np.asarray(indices)
     distinct, places = np.unique(wanted, return_inverse=True)
-    return reader.get_frames(distinct), places.reshape(wanted.shape)
+    if cut is not None and isinstance(reader, PyAVReader):
+        frames = reader.get_frames(distinct, cut)
+    else:
+        frames = reader.get_frames(distinct)
+    return frames, places.reshape(wanted.shape)

@@ -6,6 +6,7 @@ L frames of a video, T segments of F frames, H x W pixels, s x s after cropping.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -57,6 +58,8 @@ class WatchedTrainTransform(TrainTransform):
 
     The same crop and flip are applied to a picture of coordinates, so nothing need be known of how they work.
     """
+
+    sees_whole: ClassVar[bool] = True
 
     seen: list[tuple[Tensor, Tensor, tuple[Change, ...]]] = field(default_factory=list)
 

@@ -145,6 +145,29 @@ def test_a_worker_sends_no_more_than_the_crop(tmp_path: Path) -> None:
             assert tensor.untyped_storage().nbytes() == tensor.numel()
 
 
+class Whole(TrainTransform):
+    """Is given whole frames, not those that the reader has cut."""
+
+    sees_whole = True
+
+
+@pytest.mark.parametrize("pixels", ["rgb", "yuv"])
+@pytest.mark.parametrize(("name", "size"), [("v.mp4", (86, 64)), ("odd.mov", (99, 75)), ("turned.mp4", (96, 64))])
+def test_the_reader_cuts_the_crop_that_whole_frames_give(
+    tmp_path: Path, name: str, size: tuple[int, int], pixels: str
+) -> None:
+    path = natural_video(tmp_path / name, size, codec="mpeg4" if name == "odd.mov" else "libx264")
+    path = media.turn_by_metadata(path, media.QUARTER_TURN) if name == "turned.mp4" else path
+    source = sources(path)[pixels == "yuv"]
+    for target in (56, 32):  # of 32, crops are large
+        both = [
+            TrainClips(source, 2, FrameSampler(5), kind(target, (0, 2, 1, 3)), 3) for kind in (TrainTransform, Whole)
+        ]
+        for epoch in range(8):
+            cut, whole = (collate_clips([clips[SampleKey(epoch, 0)]]) for clips in both)
+            assert torch.equal(cut.to(CPU)[0], whole.to(CPU)[0]) and torch.equal(cut.labels, whole.labels)
+
+
 def test_a_worker_holds_one_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When a file is opened, the reader of the one before is gone, and with it whatever it had decoded."""
     path = natural_video(tmp_path / "v.mp4", (86, 64))

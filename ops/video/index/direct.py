@@ -127,9 +127,9 @@ class DirectDecoder:
         others = "NONREF" if can_skip else "DEFAULT"
         context.flush_buffers()
         shown = None
-        for number in run.packets:
-            time = int(self._times[number])
-            size, offset = int(self._packets.sizes[number]), int(self._packets.offsets[number])
+        some = slice(run.packets.start, run.packets.stop)
+        columns = (values[some].tolist() for values in (self._times, self._packets.offsets, self._packets.sizes))
+        for number, (time, offset, size) in enumerate(zip(*columns, strict=True), run.packets.start):
             packet = self._packet(os.pread(self._file, size, offset))
             packet.pts = time
             context.skip_frame = "DEFAULT" if time in run.wanted else others
