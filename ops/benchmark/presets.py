@@ -1,7 +1,6 @@
 """What benchmark.py presets measures: how videos can be prepared, and what a training clip of each costs to read."""
 
 import math
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -57,34 +56,30 @@ def quality(video: Path, written: Path) -> tuple[float, float]:
 
     The yardstick is the source, scaled to the size of what was written.
     """
-    errors, similarities = [], []
-    for line in compared("psnr", video, written):
-        errors.append(float(re.search(r"mse_avg:([\d.]+)", line)[1]))  # type: ignore[index]
-    for line in compared("ssim", video, written):
-        similarities.append(float(re.search(r"All:([\d.]+)", line)[1]))  # type: ignore[index]
+    errors = compared("psnr", "mse_avg", video, written)
+    similarities = compared("ssim", "All", video, written)
     mean = sum(errors) / len(errors)
     return 10 * math.log10(255**2 / max(mean, 1e-9)), sum(similarities) / len(similarities)
 
 
-def compared(measure: str, video: Path, written: Path) -> list[str]:
-    """A line a frame, as one of FFmpeg's filters for two videos writes it."""
-    with tempfile.TemporaryDirectory() as folder, open_container(video) as source, open_container(written) as result:
-        lines = Path(folder) / "lines"
+def compared(measure: str, figure: str, video: Path, written: Path) -> list[float]:
+    """A figure of each frame that one of FFmpeg's filters for two videos finds."""
+    with open_container(video) as source, open_container(written) as result:
         stream = result.streams.video[0]
         size = stream.codec_context.width, stream.codec_context.height
         scale = Scaler(*size, "yuv420p", full_range=False)
         graph = av.filter.Graph()
         kind = {"width": size[0], "height": size[1], "format": VideoFormat("yuv420p"), "time_base": stream.time_base}
         inputs = [graph.add_buffer(**kind) for _ in range(2)]
-        comparison, end = graph.add(measure, f"stats_file={lines}"), graph.add("buffersink")
+        comparison, end = graph.add(measure), graph.add("buffersink")
         for number, buffer in enumerate(inputs):
             buffer.link_to(comparison, 0, number)
         comparison.link_to(end)
         graph.configure()
+        found = []
         for number, pair in enumerate(zip(source.decode(video=0), result.decode(video=0), strict=True)):
             for buffer, frame in zip(inputs, (pair[1], scale(pair[0])), strict=True):
                 frame.pts, frame.time_base = number, stream.time_base
                 buffer.push(frame)
-            end.pull()
-        del graph, inputs, comparison, end  # the filter writes its last lines when it goes
-        return lines.read_text().splitlines()
+            found.append(float(end.pull().metadata[f"lavfi.{measure}.{figure}"]))
+        return found
