@@ -192,9 +192,11 @@ class TrainConfig(
 ):
     """Settings of main.py; the options of the last base come first in its --help."""
 
-    channels_last: bool = setting(
-        "--channels_last", default=False, help="keep frames in channels-last memory order: often faster"
-    )
+    channels_last: bool | None = setting(
+        "--channels_last", default=None, of_one_start=True, unset="on for a CPU, off for a GPU",
+        off=("--channels_first",), off_help="keep rows and columns innermost",
+        help="keep channels innermost in memory: faster on a CPU, not measured on a GPU",
+    )  # fmt: skip
     recompute: bool = setting(
         "--recompute", default=False,
         help="save memory: keep only what enters and leaves each stage of the backbone, and compute a stage again when "

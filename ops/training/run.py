@@ -132,7 +132,7 @@ def load_network(
     """The network with the weights of a checkpoint of this content, or with those to start from; and their name."""
     model = build_network(config, path).to(device)
     use_deform_backend(model, config.deform)
-    if config.channels_last:
+    if config.channels_last or (config.channels_last is None and device.type == "cpu"):
         use_channels_last(model)
     if config.compile:
         model.compile()

@@ -182,6 +182,7 @@ class TestTrainFlags:
             ("--amp bf16", "amp", "bf16"),
             ("--amp fp16", "amp", "fp16"),
             ("--channels_last", "channels_last", True),
+            ("--channels_first", "channels_last", False),
             ("--compile", "compile", True),
             ("--seed 9", "seed", 9),
             ("--decoder pyav", "decoder", "pyav"),

@@ -44,9 +44,15 @@ TESTS, NOW_OPTIONAL = ("test_models_center_crop.py", "test_models_three_crops.py
 SAME_DEFAULTS = {
     "archs": ("resnet50", None), "test_segments": ("8", None), "coeff": (None, [1.0]), "clip_index": ("0", [0]),
     "model.motion": (["stpme", "dsme", "shift"], None),  # all, of whichever network
+    "channels_last": (False, None),  # the same numbers, but for their last digits
 }  # fmt: skip
 
-LATER = ("--motion_weight", "--weights_kind", "--recompute")  # whose beginnings meant something else before
+LATER = (
+    "--channels_first",
+    "--motion_weight",
+    "--weights_kind",
+    "--recompute",
+)  # whose beginnings meant something else before
 
 
 def options_of(parser: SettingsParser) -> list[Any]:

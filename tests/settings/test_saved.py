@@ -26,7 +26,7 @@ def saved(*words: str) -> dict[str, object]:
 class TestSaved:
     def test_keys_of_older_runs_are_there_with_their_values(self) -> None:
         now = saved(*LIKE_OLDER)
-        assert {key: now[key] for key in OLDER} | {"model": OLDER["model"]} == OLDER
+        assert {key: now[key] for key in OLDER} | {"model": OLDER["model"]} == {**OLDER, "channels_last": None}
         assert now["model"] == {**OLDER["model"], "network": "msn", "motion_weight": None}  # the published rule's
         assert now.keys() - OLDER.keys() == {"read_from", "modality", "flip", "weights_kind", *REGULARIZATION, *SPEED}
 
@@ -59,7 +59,8 @@ class TestChanges:
         assert config_changes(saved(f"@{tmp_path}/a.args"), saved("something", "RGB")) == []
 
     def test_what_says_how_a_run_is_started(self) -> None:
-        names = {"resume", "start_epoch", "evaluate", "tune_from", "weights_kind", "dist_timeout", "pretrain"}
+        names = {"resume", "start_epoch", "evaluate", "tune_from", "weights_kind", "dist_timeout", "pretrain",
+                 "channels_last"}  # fmt: skip
         kinds = {f.name for f in TrainConfig.__dataclass_fields__.values() if f.metadata.get("setting")
                  and f.metadata["setting"].of_one_start}  # fmt: skip
         assert kinds == names

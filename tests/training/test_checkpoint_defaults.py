@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from ops.models.build import build_model
 from ops.models.names import NETWORKS
@@ -12,7 +14,7 @@ from ops.runtime.errors import InputError
 from ops.settings.command_lines import parse_train
 from ops.settings.saved import config_dict
 from ops.training.checkpoint_defaults import with_checkpoint, with_named
-from ops.training.run import build_network
+from ops.training.run import build_network, load_network
 
 STATE = build_model("resnet10", 8, 4).state_dict()
 SAVED = {"motion": list(NETWORKS["msn"]), "motion_window": 2, "num_segments": 4}
@@ -89,3 +91,12 @@ def test_the_network_is_built_with_them() -> None:
     config, _ = settled("--resume", "x.pth.tar", "--num_segments", "8")
     design = build_network(config, Path("x.pth.tar")).design
     assert (design.arch, design.num_segments, design.motion_window, design.motion_weight) == ("resnet10", 8, 2, 0.25)
+
+
+@pytest.mark.parametrize(("option", "last"), [((), True), (("--channels_last",), True), (("--channels_first",), False)])
+def test_memory_order_on_a_cpu(option: tuple[str, ...], last: bool) -> None:
+    config, _ = settled("--resume", "x.pth.tar", *option)
+    network, _ = load_network(config, Path("x.pth.tar"), CONTENT, torch.device("cpu"))
+    weights = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d)]
+    weights = [weight for weight in weights if weight.shape[1] > 1 and weight.shape[2] > 1]  # else it is both
+    assert weights and all(w.is_contiguous(memory_format=torch.channels_last) == last for w in weights)

@@ -81,6 +81,11 @@ class Setting:
         values = self.default if isinstance(self.default, tuple) else (self.default,)
         return " ".join(map(str, values))
 
+    @property
+    def off_default(self) -> str:
+        """Whether the option that excludes this one holds."""
+        return {True: "off", False: "on", None: "the opposite"}[self.default]
+
     def check(self, value: Any) -> None:
         """Raise InputError unless the value is allowed."""
         for part in value if isinstance(value, tuple) else (value,):
@@ -180,12 +185,12 @@ def add_options(
 
 def _add(group: Any, path: str, what: Setting, annotation: Any) -> None:
     """One setting's option, or two that exclude each other."""
-    if annotation is bool:
+    if annotation in (bool, bool | None):
         group = group.add_mutually_exclusive_group() if what.off else group
         group.add_argument(*what.flags, dest=path, action="store_true", default=what.default, help=what.full_help)
         if what.off:
             group.add_argument(*what.off, dest=path, action="store_false", default=what.default,
-                               help=f"{what.off_help} (default: {'off' if what.default else 'on'})")  # fmt: skip
+                               help=f"{what.off_help} (default: {what.off_default})")  # fmt: skip
         return
     kind, several = _kind(annotation)
     how: dict[str, Any] = {"type": what.kind or kind, "metavar": what.metavar, "help": what.full_help}
