@@ -1,6 +1,7 @@
 """Options of regularization on main.py's command line: off by default, and what is refused in one line."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,12 @@ REFUSED = {
     "--ema 1": "expected --ema from 0 to below 1, got 1",
     "--recompute --compile": "expected either --recompute or --compile, got both",
 }
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the data set that the demo leaves in the repository's."""
+    monkeypatch.chdir(tmp_path)
 
 
 def test_all_is_off_by_default() -> None:
