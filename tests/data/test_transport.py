@@ -154,12 +154,12 @@ class TestDelivery:
             return len(list(Path("/proc/self/fd").iterdir()))
 
         queue = DeliveringContext().Queue()
-        before = None
-        for _ in range(20):
+        before, parcels = count(), 100
+        for _ in range(parcels):
             queue.put(Parcel(torch.ones(1000)))
             assert queue.get(timeout=60).sum() == 1000
-            before = before or count()
-        assert count() <= before + 1
+        # The threads that send may not have closed the last few yet; each parcel that stayed open would count.
+        assert count() < before + parcels // 2
 
     def test_what_cannot_be_sent_arrives_as_its_reason(self) -> None:
         queue = DeliveringContext().Queue()
