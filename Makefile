@@ -89,10 +89,11 @@ test-gpu: .venv/installed-dev ## run the tests that need a GPU; their results: r
 bench-gpu: .venv/installed-dev ## measure on a GPU and fill docs/performance.md; results/gpu/figures.json (REHEARSE=1: on a CPU)
 	$(BIN)/python scripts/benchmarks/gpu.py $(GPU_BENCH)
 
-lint: .venv/installed-dev ## check style and types with ruff and mypy
+lint: .venv/installed-dev ## check style and types with ruff, mypy and shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/shellcheck .ci/run scripts/*.sh scripts/shared/*.sh scripts/slurm/*.sbatch
 
 clean: ## remove .venv and the caches of the tools; data, logs, checkpoints and results stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
