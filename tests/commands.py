@@ -1,8 +1,10 @@
 """The real scripts, run as subprocesses."""
 
 import atexit
+import contextlib
 import functools
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -45,8 +47,11 @@ def run_script(script: str, *arguments: str, cwd: Path, **environment: str) -> s
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
+    """Of those that systems do not give away by themselves: nothing takes it before it is used."""
+    while True:
+        port = secrets.choice(range(10_000, 30_000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def run_ranks(processes: int, script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:

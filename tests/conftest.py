@@ -2,12 +2,15 @@
 
 import logging
 import os
+import random
 import signal
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from packaging.version import Version
 
@@ -42,6 +45,18 @@ def as_in_a_terminal() -> None:
 
 def pytest_sessionstart() -> None:
     as_in_a_terminal()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Whatever ran before in this process: the same random numbers for a test without seeds, and one thread.
+
+    Scripts that tests start have one, too; several threads add up in another order, which gives other bits.
+    """
+    torch.set_num_threads(1)
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,11 @@ from ops.runtime.errors import InputError
 from ops.runtime.folder_lock import hold
 
 HOLDER = (
-    "import os, sys, time; from pathlib import Path; from ops.runtime.folder_lock import hold\n"
+    "import os, signal, sys; from pathlib import Path; from ops.runtime.folder_lock import hold\n"
     "lock = hold(Path(sys.argv[1]))\n"
     "child = os.fork() if sys.argv[2] == 'fork' else 0\n"
     "print('held', child, flush=True) if child or sys.argv[2] != 'fork' else None\n"
-    "time.sleep(60)\n"
+    "signal.pause()\n"
 )
 
 

@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,12 +46,34 @@ def watch(sliding: Sliding) -> tuple[list[Answer], str]:
     pytest.fail("the stream did not end")
 
 
+class Slow:
+    """Takes some seconds, and until a stream has sent some more frames or has ended: a slow machine sends late, too."""
+
+    def __init__(self, sliding: Sliding, work: Callable[[Any], Any], frames: int, seconds: float) -> None:
+        self.sliding = sliding
+        self.work = work
+        self.frames = frames
+        self.seconds = seconds
+        self.longest = 0.0  # seconds
+
+    def __call__(self, what: Any) -> Any:
+        live, begun = self.sliding.live, time.monotonic()
+        assert live is not None
+        last = live.received + self.frames
+        time.sleep(self.seconds)
+        while live.received < last and live._reason is None:
+            time.sleep(0.01)
+        done = self.work(what)
+        self.longest = max(self.longest, time.monotonic() - begun)
+        return done
+
+
 class TestStream:
     def test_is_answered_while_it_runs(self, predictor: Predictor) -> None:
         with live_stream(frames=100_000) as url:
             sliding = Sliding(predictor, find_source(url), 0.5, 1.0)
             first = next(iter(sliding))
-            assert (first.start, first.end) == (0, 1)
+            assert first.end == first.start + 1
 
     def test_that_ends(self, predictor: Predictor) -> None:
         with live_stream(frames=50, pace=2) as url:
@@ -62,33 +86,34 @@ class TestStream:
 
     def test_that_stalls(self, predictor: Predictor) -> None:
         with live_stream(frames=40, pace=4, stalls=True) as url:
-            answers, end = watch(Sliding(predictor, find_source(url), 0.5, 0.5, patience=1.0))
-        assert "expected the stream to continue, got nothing for 1 s (it stalled) after 1." in end and answers
+            answers, end = watch(Sliding(predictor, find_source(url), 0.5, 0.5, patience=3.0))
+        assert "expected the stream to continue, got nothing for 3 s (it stalled) after 1." in end and answers
 
     def test_a_slow_network_drops_windows_and_does_not_fall_behind(
         self, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Four times as slow as the stream: a queue of 16 windows would be 12 s behind at the end of its 4 s."""
-        answered = predictor.probabilities
-        monkeypatch.setattr(predictor, "probabilities", lambda clips: (time.sleep(1.0), answered(clips))[1])
+        """Four times as slow as the stream: a queue of 16 windows would be 12 answers behind at its end."""
         with live_stream(frames=100) as url:
             sliding = Sliding(predictor, find_source(url), 0.25, 0.25)
+            slow = Slow(sliding, predictor.probabilities, frames=25, seconds=1.0)
+            monkeypatch.setattr(predictor, "probabilities", slow)
             answers, _ = watch(sliding)
         assert sliding.live is not None and sliding.live.received == 100
-        assert 2 <= len(answers) <= 7 and sliding.longest_delay < 6
+        assert 2 <= len(answers) <= 7 and sliding.longest_delay < 6 * slow.longest
         used = 6.25 * len(answers)
         assert abs(sliding.live.dropped + used - 100) <= 8  # each frame is in one window, which was answered or dropped
 
     def test_slow_decoding_drops_frames_up_to_a_key_frame(
         self, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A frame takes 0.12 s and lasts 0.04 s: a queue would be 8 s behind at the end of its 4 s."""
+        """Three times as slow as the stream: a queue would be 66 frames behind at its end."""
         with live_stream(frames=100) as url:
             sliding = Sliding(predictor, find_source(url), 0.5, 0.5)
-            prepare = sliding._prepare
-            monkeypatch.setattr(sliding, "_prepare", lambda frame: (time.sleep(0.12), prepare(frame))[1])
+            slow = Slow(sliding, sliding._prepare, frames=3, seconds=0.12)
+            monkeypatch.setattr(sliding, "_prepare", slow)
             watch(sliding)
-        assert sliding.live is not None and 30 < sliding.live.dropped < 100 and sliding.longest_delay < 4
+        assert sliding.live is not None and 20 < sliding.live.dropped < 100
+        assert sliding.longest_delay < 33 * slow.longest
 
     def test_stops_on_purpose(self, predictor: Predictor) -> None:
         with live_stream(frames=100_000, pace=4) as url:
