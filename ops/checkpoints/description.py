@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.checkpoints.file import model_weights
+from ops.checkpoints.filling import model_weights
 from ops.checkpoints.weights_of import weights_of
 from ops.runtime import InputError
 

@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ops.checkpoints.file import load_state_dict, load_weights, read_checkpoint, tune_from, write_checkpoint
+from ops.checkpoints.file import read_checkpoint, write_checkpoint
+from ops.checkpoints.filling import load_state_dict, load_weights, tune_from
 from ops.checkpoints.published.recognition import convert_reference, is_reference
 from ops.models.build import build_model
 from ops.models.names import ARCHS

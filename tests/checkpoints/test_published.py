@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ops.checkpoints.description import describe
-from ops.checkpoints.file import load_weights, read_checkpoint, tune_from
+from ops.checkpoints.file import read_checkpoint
+from ops.checkpoints.filling import load_weights, tune_from
 from ops.checkpoints.published.recognition import TABLES, convert_reference, is_reference
 from ops.checkpoints.weights_of import weights_of
 from ops.models.build import build_model

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ops.checkpoints.description import describe
-from ops.checkpoints.file import load_weights, read_checkpoint, read_hashed_checkpoint, tune_from, write_checkpoint
+from ops.checkpoints.file import read_checkpoint, read_hashed_checkpoint, write_checkpoint
+from ops.checkpoints.filling import load_weights, tune_from
 from ops.checkpoints.pretrained_folder import CONFIG, WEIGHTS, config_of
 from ops.models.build import build_model
 from ops.runtime.errors import InputError

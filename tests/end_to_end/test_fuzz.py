@@ -23,7 +23,8 @@ from torch import nn
 import test_models_center_crop as centre_script
 import test_models_three_crops as three_script
 from ops.checkpoints.description import describe
-from ops.checkpoints.file import load_weights, read_checkpoint, tune_from
+from ops.checkpoints.file import read_checkpoint
+from ops.checkpoints.filling import load_weights, tune_from
 from ops.data.dataset import VideoSource
 from ops.data.dataset_config import DatasetOptions, DatasetSpec, read_class_names, resolve_dataset
 from ops.data.video_list import VideoRecord, check_first_video, read_list

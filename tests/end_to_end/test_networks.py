@@ -14,7 +14,8 @@ from torchvision.transforms.v2 import functional as tvf
 import test_models_center_crop as center_script
 import test_models_three_crops as three_script
 from ops.checkpoints.description import describe
-from ops.checkpoints.file import load_weights, read_checkpoint
+from ops.checkpoints.file import read_checkpoint
+from ops.checkpoints.filling import load_weights
 from ops.evaluation.score_files.score_pickle import read_view
 from ops.evaluation.testing import score_views
 from ops.models.build import build_model

@@ -13,7 +13,7 @@ import torch
 from scipy.special import softmax
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ops.checkpoints.file import load_weights
+from ops.checkpoints.filling import load_weights
 from ops.models.build import build_model
 from ops.runtime.command_line import processors
 from ops.runtime.folder_lock import hold

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ops.checkpoints.file import load_weights, read_checkpoint
+from ops.checkpoints.file import read_checkpoint
+from ops.checkpoints.filling import load_weights
 from ops.export.conversion import convert
 from ops.models.build import build_model
 from ops.models.names import FRAMES_PER_SEGMENT, NETWORKS

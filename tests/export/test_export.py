@@ -12,7 +12,8 @@ import torch
 import yaml
 
 from ops.checkpoints.description import describe
-from ops.checkpoints.file import load_state_dict, read_checkpoint
+from ops.checkpoints.file import read_checkpoint
+from ops.checkpoints.filling import load_state_dict
 from ops.evaluation.testing import score_views
 from ops.export.exporting import export
 from ops.inference.predictor import Predictor

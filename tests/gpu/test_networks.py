@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ops.checkpoints.file import load_weights
+from ops.checkpoints.filling import load_weights
 from ops.models.build import build_model
 from ops.models.fusion import fuse_for_inference
 from ops.models.names import FRAMES_PER_SEGMENT, NETWORKS

@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from ops.checkpoints.file import load_weights
+from ops.checkpoints.filling import load_weights
 from ops.checkpoints.published.recognition import convert_reference
 from ops.models.build import build_model
 from ops.models.names import ARCHS, FRAMES_PER_SEGMENT, NETWORKS

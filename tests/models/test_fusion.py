@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ops.checkpoints.file import load_weights
+from ops.checkpoints.filling import load_weights
 from ops.models.build import build_model
 from ops.models.fusion import fuse_for_inference
 from ops.models.msn import DSME

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ops.checkpoints.file import load_weights
+from ops.checkpoints.filling import load_weights
 from ops.models.build import build_model
 from ops.models.msn import DSME
 from ops.models.names import FRAMES_PER_SEGMENT, NETWORKS

@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models import ResNet as PlainResNet
 
-from ops.checkpoints.file import load_weights
+from ops.checkpoints.filling import load_weights
 from ops.checkpoints.published.recognition import convert_reference
 from ops.models import build as models
 from ops.models.build import build_model
