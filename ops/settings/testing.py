@@ -1,32 +1,15 @@
 """Settings of the test scripts."""
 
-import argparse
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from ops.data import BUILT_IN, DatasetOptions, DatasetSpec, resolve_dataset, with_val_list
+from ops.data import DatasetSpec
 from ops.models import ARCHS, NETWORKS, check_motion
-from ops.runtime import CommaList, Settings, above, at_least, from_to, part, plural, require, setting
+from ops.runtime import CommaList, Settings, above, at_least, from_to, plural, require, setting
+from ops.settings.list_pass import AS_SAVED, DataSettings, PassSettings, name_of_weights
 from ops.settings.network import FRAMES_SEEN, SOME_MODULES, MotionModules
-from ops.settings.shared import (
-    AVERAGES,
-    AVERAGES_IN_WORDS,
-    BrokenVideoSettings,
-    CommandLine,
-    DecoderSettings,
-    DeviceSettings,
-    FrameSettings,
-    ProcessSettings,
-    WaitingSettings,
-    WeightsKindSettings,
-)
-
-MAX_CLIPS = 1000
-CLIP_SAMPLINGS = ("even", "random")
-_SAYS = "as the checkpoint says"
+from ops.settings.shared import AVERAGES, AVERAGES_IN_WORDS, DeviceSettings
 
 
 class TestScript(NamedTuple):
@@ -56,62 +39,6 @@ class TestModel:
     network: str | None = None
 
 
-@dataclass(frozen=True)
-class TestedDataset(DatasetOptions):
-    """A data set, and the list of it that is tested on."""
-
-    name: str = setting(
-        "dataset", default="", unset=_SAYS,
-        help=f"name of the data set: {', '.join(BUILT_IN)}, or a name of your own, described by --dataset_config or by "
-        f"the options below",
-    )  # fmt: skip
-    test_list: str | None = setting(
-        "--test_list", default=None, unset="the validation list", metavar="FILE", optional=True,
-        help="list of videos to test on, one per line",
-    )  # fmt: skip
-
-    def resolve(self) -> "DatasetSpec | TestedDataset":
-        """The data set, or these options where a checkpoint is to say the name or the number of classes."""
-        described = self.dataset_config or self.num_class or self.class_names or self.name in BUILT_IN
-        return self.resolve_with({}) if self.name and described else self
-
-    def resolve_with(self, known: Mapping[str, Any]) -> DatasetSpec:
-        """The data set; ``known`` is what a checkpoint says of it, by field.
-
-        Raises:
-            InputError: something is missing or contradicts itself.
-        """
-        if self.test_list is not None and self.name not in BUILT_IN:  # stands for lists that nobody names
-            known = {"train_list": Path(self.test_list), "val_list": Path(self.test_list), **known}
-        return with_val_list(resolve_dataset(self, known), self.test_list)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSettings(Settings):
-    """The data set that is tested on; its options until a checkpoint has been asked for what they do not say."""
-
-    dataset: DatasetSpec | TestedDataset = part(TestedDataset, TestedDataset.resolve)
-
-    @property
-    def data(self) -> DatasetSpec:
-        """The data set, once it is known."""
-        assert isinstance(self.dataset, DatasetSpec)
-        return self.dataset
-
-
-class ClipNumbers:
-    """An argparse type: numbers of clips, separated by commas; None for all of them."""
-
-    def __call__(self, text: str) -> tuple[int, ...] | None:
-        try:
-            return None if text == "all" else CommaList(int)(text)
-        except argparse.ArgumentTypeError:
-            expected = "all or whole numbers separated by commas"
-            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}") from None
-
-    show = staticmethod(CommaList.show)
-
-
 @dataclass(frozen=True, kw_only=True)
 class TestedModels(Settings):
     """The networks whose scores are averaged: one value for all, or one each."""
@@ -119,18 +46,18 @@ class TestedModels(Settings):
     group: ClassVar[str] = "networks (several, separated by commas, are tested as an ensemble)"
 
     networks: tuple[str, ...] | None = setting(
-        "--model", default=None, unset=_SAYS, kind=CommaList(str), metavar="MODEL[,...]",
+        "--model", default=None, unset=AS_SAVED, kind=CommaList(str), metavar="MODEL[,...]",
         help=f"each network, or one for all: {', '.join(NETWORKS)}",
     )  # fmt: skip
     archs: tuple[str, ...] | None = setting(
-        "--archs", default=None, unset=_SAYS, kind=CommaList(str), metavar="ARCH[,...]", aliases=("--arch",),
+        "--archs", default=None, unset=AS_SAVED, kind=CommaList(str), metavar="ARCH[,...]", aliases=("--arch",),
         help=f"backbone of each network, or one for all: {', '.join(ARCHS)}",
     )  # fmt: skip
     weights: tuple[Path, ...] = setting(
         "--weights", kind=CommaList(Path), metavar="CHECKPOINT[,...]", help="checkpoint of each network"
     )
     test_segments: tuple[int, ...] | None = setting(
-        "--test_segments", default=None, unset=_SAYS, kind=CommaList(int), limit=at_least(2), metavar="T[,...]",
+        "--test_segments", default=None, unset=AS_SAVED, kind=CommaList(int), limit=at_least(2), metavar="T[,...]",
         aliases=("--num_segments",),
         help=f"number of segments of a clip, of each network or one for all; {FRAMES_SEEN}",
     )  # fmt: skip
@@ -139,15 +66,15 @@ class TestedModels(Settings):
         help="factor of each network's scores in the ensemble, e.g. 1,1.5, or one for all",
     )  # fmt: skip
     motion: tuple[str, ...] | None = setting(
-        "--motion", default=None, unset=_SAYS, kind=MotionModules(), metavar="MODULES",
+        "--motion", default=None, unset=AS_SAVED, kind=MotionModules(), metavar="MODULES",
         help=f"motion modules of the networks, separated by commas: {SOME_MODULES}",
     )  # fmt: skip
     motion_window: int | None = setting(
-        "--motion_window", default=None, unset=_SAYS, metavar="W",
+        "--motion_window", default=None, unset=AS_SAVED, metavar="W",
         help="number of consecutive segments that the DS-ME module of msn takes as one clip",
     )  # fmt: skip
     motion_weight: float | None = setting(
-        "--motion_weight", default=None, unset=_SAYS, limit=from_to(0, 1), metavar="WEIGHT", optional=True,
+        "--motion_weight", default=None, unset=AS_SAVED, limit=from_to(0, 1), metavar="WEIGHT", optional=True,
         help="weight of motion where the stem of msn and tdn adds it to appearance, which has one minus this weight",
     )  # fmt: skip
 
@@ -175,41 +102,6 @@ class TestedModels(Settings):
 
         columns = each(self.archs), self.weights, each(self.test_segments), each(self.coeff), each(self.networks)
         return tuple(TestModel(*row) for row in zip(*columns, strict=True))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewSettings(FrameSettings):
-    """Clips and crops of a video."""
-
-    group: ClassVar[str] = "clips and crops"
-
-    num_crops: int = setting("--test_crops", choices=(1, 3), metavar="C", help="number of crops of each clip")
-    num_clips: int = setting(
-        "--num_clips", limit=from_to(1, MAX_CLIPS), metavar="K", help="number of clips that a video is divided into"
-    )
-    clip_index: tuple[int, ...] | None = setting(
-        "--clip_index", default=(0,), kind=ClipNumbers(), metavar="CLIP[,...]|all",
-        help="which of the K clips to score, numbered from 0, or all of them",
-    )  # fmt: skip
-    clip_sampling: str = setting(
-        "--clip_sampling", default="even", choices=CLIP_SAMPLINGS,
-        help="where the clips are placed: spread evenly over the video, or drawn at random from --seed",
-    )  # fmt: skip
-    full_res: bool = setting(
-        "--full_res", default=False,
-        help="use crops of the full short side of the resized frames: 256 instead of 224 pixels",
-    )  # fmt: skip
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for clip in self.clip_index or ():
-            require(0 <= clip < self.num_clips, f"--clip_index all or 0 to {self.num_clips - 1} "
-                    f"(--num_clips {self.num_clips})", clip)  # fmt: skip
-
-    @property
-    def clips(self) -> tuple[int, ...]:
-        """Numbers of the clips to score."""
-        return tuple(range(self.num_clips)) if self.clip_index is None else self.clip_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,26 +143,6 @@ class ScoreSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PassSettings(
-    WaitingSettings,
-    ProcessSettings,
-    BrokenVideoSettings,
-    ViewSettings,
-    WeightsKindSettings,
-    DecoderSettings,
-    CommandLine,
-):
-    """What sends views of all videos of a list through networks: the test scripts and extract_features.py."""
-
-    group: ClassVar[str] = ProcessSettings.group
-
-    batch_size: int = setting(
-        "--batch_size", default=16, limit=at_least(1), metavar="N",
-        help="number of views (crops of clips) in one forward pass, per GPU process",
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
 class TestConfig(ScoreSettings, DeviceSettings, PassSettings, TestedModels, DataSettings):
     """Settings of the test scripts; the options of the last base come first in their --help."""
 
@@ -298,11 +170,3 @@ class TestConfig(ScoreSettings, DeviceSettings, PassSettings, TestedModels, Data
             f"{clips}, batches of {plural(self.batch_size, 'view')} x "
             f"{plural(processes, 'process')}"
         )
-
-
-def name_of_weights(path: Path) -> str:
-    """What a folder of their scores is called: their file, and its folder where every run has a file of that name."""
-    name = re.sub(r"(\.(pth|pt|tar|ckpt|bin|safetensors))+$", "", path.name)
-    is_usual = re.fullmatch(r"(ckpt\.)?best|last|\d+_epoch_ckpt|ckpt|checkpoint|model", name)
-    folder = path.absolute().parent.name
-    return f"{folder}_{name}" if is_usual and folder else name

@@ -195,7 +195,7 @@ class TrainConfig(
     channels_last: bool | None = setting(
         "--channels_last", default=None, of_one_start=True, unset="on for a CPU, off for a GPU",
         off=("--channels_first",), off_help="keep rows and columns innermost",
-        help="keep channels innermost in memory: faster on a CPU, not measured on a GPU",
+        help="keep channels innermost in memory: most networks train faster so on a CPU; not measured on a GPU",
     )  # fmt: skip
     recompute: bool = setting(
         "--recompute", default=False,

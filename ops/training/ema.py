@@ -55,7 +55,7 @@ class WeightAverage:
         if not isinstance(saved, Mapping):
             raise InputError(
                 f"{path}: expected averaged weights to resume with --ema, got a checkpoint of a run without --ema; "
-                f"leave --ema out, or start a new run with --tune_from"
+                f"resume without --ema, or start a new run with --tune_from"
             )
         try:
             self.model.load_state_dict(saved["state_dict"])

@@ -142,7 +142,7 @@ class TestDelivery:
         arrays = (np.arange(7), np.zeros((0, 3)))
         queue = DeliveringContext().Queue()
         queue.put(Parcel(TestVideo(tensors, arrays, (Box(0, 1, 2, 3),), 4, 5)))
-        got = queue.get(timeout=60)
+        got = queue.get(timeout=300)
         for ours, theirs in zip(tensors, got.frames, strict=True):
             assert theirs.dtype == kind and torch.equal(ours, theirs)
         assert [a.tolist() for a in got.places] == [a.tolist() for a in arrays]
@@ -157,14 +157,14 @@ class TestDelivery:
         before, parcels = count(), 100
         for _ in range(parcels):
             queue.put(Parcel(torch.ones(1000)))
-            assert queue.get(timeout=60).sum() == 1000
+            assert queue.get(timeout=300).sum() == 1000
         # The threads that send may not have closed the last few yet; each parcel that stayed open would count.
         assert count() < before + parcels // 2
 
     def test_what_cannot_be_sent_arrives_as_its_reason(self) -> None:
         queue = DeliveringContext().Queue()
         queue.put((3, threading.Lock()))
-        number, what = queue.get(timeout=60)
+        number, what = queue.get(timeout=300)
         assert number == 3 and isinstance(what, Undelivered)
         assert "pickle" in what.reason and "\n" not in what.reason
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ops.video.index import known as memory
+from ops.video.index import packet_index
 from ops.video.index.known import Known, state_of
 from ops.video.index.packet_index import NAME, PacketIndex, pack, unpack
 from ops.video.pyav import PyAVReader
@@ -17,8 +18,11 @@ from tests import media
 
 
 @pytest.fixture(autouse=True)
-def _forget() -> None:
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known, and however slow the machine is, rows are written 32 at a time."""
     memory._known.clear()
+    monkeypatch.setattr(packet_index, "KEPT_SECONDS", 1000.0)
+    monkeypatch.setattr(packet_index, "WAIT", 300.0)
 
 
 def video(folder: Path, name: str = "v.mp4", frames: int = 30) -> Path:
@@ -84,7 +88,7 @@ def test_several_processes_write_and_one_is_killed(tmp_path: Path) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(300)
     assert [worker.exitcode for worker in workers] == [0, 0, -signal.SIGKILL]
     found = [[index.recall(state._replace(path=f"{state.path}.{w}.{n}")) for n in range(300)] for w in range(3)]
     assert found[0] == found[1] == [Known(number, None) for number in range(300)]

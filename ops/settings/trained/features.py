@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from ops.data import BUILT_IN, DatasetSpec, configured_name
 from ops.runtime import Settings, at_least, part, plural, setting
+from ops.settings.list_pass import DataSettings, PassSettings, TestedDataset, name_of_weights
 from ops.settings.sources import BESIDE
-from ops.settings.testing import DataSettings, PassSettings, TestedDataset, name_of_weights
 from ops.settings.trained.predicting import BuiltSettings
 
 FORMATS = ("npz", "safetensors", "h5")

@@ -67,9 +67,9 @@ def test_words_of_dead_processes_do_not_count() -> None:
 
 def test_who_is_missing() -> None:
     store = HashStore()
-    said = together(process(store, 0, 4, seconds=0.5), process(store, 2, 4, seconds=0.5))
-    assert said[0] == "expected 4 processes within 0.5 seconds (--dist_timeout), got 2; missing: rank 1, 3"
-    assert said[1].startswith("expected the first process to have met all others within 0.5 seconds")
+    said = together(process(store, 0, 4, seconds=2), process(store, 2, 4, seconds=2))
+    assert said[0] == "expected 4 processes within 2 seconds (--dist_timeout), got 2; missing: rank 1, 3"
+    assert said[1].startswith("expected the first process to have met all others within 2 seconds")
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from ops.settings.trained.predicting import PredictConfig
 from ops.settings.training import TrainConfig
 from ops.training import epoch, evaluate, train
 from ops.training.ema import WeightAverage
+from ops.training.run import build_network
 from ops.visual.explained.explaining import Explaining
 from tests.commands import SMALL_TRAINING, run_ranks, run_script, succeeded
 
@@ -143,6 +144,14 @@ class TestRun:
             assert found["top1"] == pytest.approx(accuracy["top1"])
         with pytest.raises(InputError, match="expected --evaluate or --tune_from with --weights_kind ema"):
             config_of(motion_folder, run.root_log.parent, "--weights_kind", "ema")
+
+    @pytest.mark.parametrize("kind", ["raw", "ema"])
+    def test_fine_tuning_starts_from_either(
+        self, run: TrainConfig, content: dict[str, Any], motion_folder: Path, tmp_path: Path, kind: str
+    ) -> None:
+        path = str(run.model_dir / "last.pth.tar")
+        network = build_network(config_of(motion_folder, tmp_path, "--tune_from", path, "--weights_kind", kind), None)
+        assert_same(network.state_dict(), with_weights(content, kind, Path(path))["state_dict"])
 
     @pytest.mark.parametrize("kind", ["raw", "ema"])
     def test_every_script_takes_either(
