@@ -39,7 +39,7 @@ settings.load_profile("few")
 def as_in_a_terminal() -> None:
     """Ctrl-C and a closed terminal interrupt: a job in the background ignores them, and what it starts would, too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
 
 
