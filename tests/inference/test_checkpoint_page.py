@@ -9,6 +9,8 @@ from ops.inference.checkpoint_page import CheckpointPage
 from ops.models.build import build_model
 from tests.commands import run_script, succeeded
 
+RUN = "checkpoint/MSN_motion_RGB_resnet10_avg_segment2"  # other tests train others there
+
 
 def row(page: CheckpointPage, name: str) -> str:
     return next((line[15:] for line in str(page).splitlines() if line.startswith(name)), "")
@@ -16,7 +18,7 @@ def row(page: CheckpointPage, name: str) -> str:
 
 class TestPage:
     def test_of_a_trained_network(self, trained_folder: Path) -> None:
-        path = next((trained_folder / "checkpoint").glob("*/2_epoch_ckpt.pth.tar"))
+        path = trained_folder / RUN / "2_epoch_ckpt.pth.tar"
         page = CheckpointPage(path)
         assert row(page, "network") == "MSN, resnet10 (motion modules: stpme,dsme,shift)"
         assert row(page, "segments") == "2 of 5 frames" and row(page, "frame size") == "32 x 32 pixels"
@@ -28,7 +30,7 @@ class TestPage:
         assert page.missing == [] and row(page, "not in it") == ""
 
     def test_of_one_of_before_says_what_it_lacks(self, tmp_path: Path, trained_folder: Path) -> None:
-        content = torch.load(next((trained_folder / "checkpoint").glob("*/best.pth.tar")), weights_only=True)
+        content = torch.load(trained_folder / RUN / "best.pth.tar", weights_only=True)
         del content["about"]
         torch.save(content, tmp_path / "old.pth.tar")
         page = CheckpointPage(tmp_path / "old.pth.tar")
@@ -47,7 +49,7 @@ class TestPage:
 
 class TestScript:
     def test_prints_json(self, trained_folder: Path) -> None:
-        path = next((trained_folder / "checkpoint").glob("*/best.pth.tar"))
+        path = trained_folder / RUN / "best.pth.tar"
         said = json.loads(succeeded(run_script("scripts/show_checkpoint.py", str(path), "--json", cwd=trained_folder)))
         assert (said["network"], said["num_segments"], said["recipe"]["lr"]) == ("msn", 2, 0.01)
         assert len(said["class_names"]) == 8 and said["accuracy"]["measurement"]["size"] == 32

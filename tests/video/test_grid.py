@@ -103,6 +103,7 @@ def test_frames_without_the_container(files: Callable[[str], Plain], kind: str, 
         assert (reader._container is not None) == opened
     reader._packets = None
     assert np.array_equal(reader.get_frames(np.arange(len(expected))), expected)
+    index.close()
 
 
 def test_pictures_of_the_grid_differ(files: Callable[[str], Plain]) -> None:

@@ -1,6 +1,8 @@
 """Training and both test scripts on real videos: whatever lies in the folder that MSN_REAL_VIDEOS names."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,33 +39,43 @@ def real_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, tu
     return folder, len(videos), options
 
 
-@pytest.mark.parametrize("decoder", ["decord", "pyav"])
-def test_trains_and_tests_on_real_videos(real_folder, decoder):
+@pytest.fixture(scope="module")
+def scored(real_folder) -> Callable[[str], tuple[Path, Path]]:
+    """Trains and tests with a decoder, once: folders of the scores of one view and of thirty."""
     folder, count, options = real_folder
-    run = f"{RUN}_{decoder}"
-    train = ("real", "RGB", *options, *SMALL, "--arch", "resnet10", "--epochs", "1", "--suffix", decoder)
-    output = succeeded(run_script("main.py", *train, "--decoder", decoder, cwd=folder))
-    assert f"step {count}/{count}" in output and f"real list.txt ({count} videos)" in output
 
-    test = (
-        "real", *options, "--archs", "resnet10", "--weights", f"checkpoint/{run}/best.pth.tar", "--test_segments", "4",
-        "--input_size", "64", "-j", "2", "--decoder", decoder,
-    )  # fmt: skip
-    centre, three = f"centre_{decoder}", f"three_{decoder}"
-    succeeded(run_script("test_models_center_crop.py", *test, "--output_dir", centre, cwd=folder))
-    every = ("--clip_index", "all", "--output_dir", three)
-    succeeded(run_script("test_models_three_crops.py", *test, *every, cwd=folder))
-    for views, output_dir in ((("1", "1"), centre), (("10", "3"), three)):
-        clips, crops = views
-        results = ("--num_clips", clips, "--test_crops", crops, "--output_dir", output_dir)
+    @functools.cache
+    def train_and_test(decoder: str) -> tuple[Path, Path]:
+        run = f"{RUN}_{decoder}"
+        train = ("real", "RGB", *options, *SMALL, "--arch", "resnet10", "--epochs", "1", "--suffix", decoder)
+        output = succeeded(run_script("main.py", *train, "--decoder", decoder, cwd=folder))
+        assert f"step {count}/{count}" in output and f"real list.txt ({count} videos)" in output
+
+        test = (
+            "real", *options, "--archs", "resnet10", "--weights", f"checkpoint/{run}/best.pth.tar", "--test_segments",
+            "4", "--input_size", "64", "-j", "2", "--decoder", decoder,
+        )  # fmt: skip
+        centre, three = f"centre_{decoder}", f"three_{decoder}"
+        succeeded(run_script("test_models_center_crop.py", *test, "--output_dir", centre, cwd=folder))
+        every = ("--clip_index", "all", "--output_dir", three)
+        succeeded(run_script("test_models_three_crops.py", *test, *every, cwd=folder))
+        return folder / centre, folder / three
+
+    return train_and_test
+
+
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
+def test_trains_and_tests_on_real_videos(real_folder, scored, decoder):
+    folder, count, _ = real_folder
+    for (clips, crops), output_dir in zip((("1", "1"), ("10", "3")), scored(decoder), strict=True):
+        results = ("--num_clips", clips, "--test_crops", crops, "--output_dir", str(output_dir))
         assert f"({count} videos)" in succeeded(run_script("pkl_to_results.py", *results, cwd=folder))
 
 
-def test_decoders_lead_to_the_same_scores(real_folder):
-    """Run after both decoders: every pickle of one is the other's."""
-    folder, _, _ = real_folder
-    for kind, views in (("centre", 1), ("three", 30)):
-        decord, pyav = (sorted((folder / f"{kind}_{decoder}").glob("*.pkl")) for decoder in ("decord", "pyav"))
+def test_decoders_lead_to_the_same_scores(scored):
+    """Every pickle of one is the other's."""
+    for views, *folders in zip((1, 30), scored("decord"), scored("pyav"), strict=True):
+        decord, pyav = (sorted(folder.glob("*.pkl")) for folder in folders)
         assert len(decord) == len(pyav) == views
         assert [p.read_bytes() for p in decord] == [p.read_bytes() for p in pyav]
 

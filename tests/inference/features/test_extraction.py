@@ -53,7 +53,7 @@ def folder(trained_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def trained(folder: Path) -> Path:
-    return next((folder / "checkpoint").glob("*/best.pth.tar"))
+    return folder / "checkpoint/MSN_motion_RGB_resnet10_avg_segment2/best.pth.tar"
 
 
 @pytest.fixture(scope="module")
