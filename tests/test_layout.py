@@ -121,9 +121,9 @@ def dotted_names(path: Path) -> set[str]:
 
 class TestOwners:
     def test_who_calls_torch_distributed(self) -> None:
-        """Who the processes are, what they give each other, and the file that starts torchrun."""
+        """Who the processes are, what they give each other, where they meet, and the file that starts torchrun."""
         users = [p.name for p in [*MODULES, *SCRIPTS] if any("torch.distributed" in n for n in dotted_names(p))]
-        assert users == ["distributed.py", "exchange.py", "torchrun.py"]
+        assert users == ["distributed.py", "exchange.py", "store.py", "torchrun.py"]
 
     def test_only_logger_adds_handlers(self) -> None:
         words = ("addHandler", "basicConfig", "StreamHandler", "FileHandler")

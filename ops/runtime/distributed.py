@@ -5,9 +5,7 @@ or alone.
 """
 
 import os
-import queue
 import sys
-import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +20,11 @@ from ops.runtime import launcher
 from ops.runtime.errors import EXIT_BAD_INPUT, InputError, Stopped, report
 from ops.runtime.hosts.interface import choose_interface
 from ops.runtime.hosts.meeting import Met, count_meeting, meet, project_digest
+from ops.runtime.hosts.store import NoAnswerError, connect, why_not
 from ops.runtime.logger import get_logger
 from ops.runtime.shared_failure import FailureWatch
 
 PATIENCE = 1800.0  # seconds for other processes: one may write to a slow disk, or decode a long video
-GRACE = 5.0  # seconds that PyTorch may take longer to give up
 _host_group: Any = None  # gloo: devices would spin while they wait
 _store: Any = None  # of this run and, under torchrun, of those before its restarts
 _met = Met("", 0)
@@ -134,30 +132,16 @@ def process_group(device: torch.device, seconds: float = PATIENCE) -> Iterator[N
 
 
 def _connect(seconds: float) -> Any:
-    """The store in which the processes meet: torchrun's, or the first process's own.
-
-    PyTorch waits without end for a program that listens there and never answers; this ends the process instead.
-    """
+    """The store in which the processes meet: torchrun's, or the first process's own."""
     host, port = launcher.address()
     keeps = launcher.rank() == 0 and not launcher.keeps_store()
-    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def connect() -> None:
-        patience = timedelta(seconds=seconds)
-        try:
-            outcome.put(dist.TCPStore(host, port, is_master=keeps, timeout=patience, wait_for_workers=False))
-        except Exception as error:
-            outcome.put(error)
-
-    threading.Thread(target=connect, daemon=True).start()
     try:
-        found = outcome.get(timeout=seconds + GRACE)
-    except queue.Empty:
-        report(f"{_unreached(seconds)} no answer: does another program listen there?")
-        os._exit(EXIT_BAD_INPUT)  # the thread would not let Python end in peace
-    if isinstance(found, Exception):
-        raise found
-    return found
+        return connect(host, port, seconds, keeps)
+    except RuntimeError as error:
+        raise InputError(f"{_unreached(seconds)} {why_not(error, host, port)}") from None
+    except NoAnswerError as error:
+        report(f"{_unreached(seconds)} {why_not(error, host, port)}")
+        os._exit(EXIT_BAD_INPUT)
 
 
 def _join(device: torch.device, seconds: float) -> FailureWatch:
@@ -170,7 +154,7 @@ def _join(device: torch.device, seconds: float) -> FailureWatch:
         store = _connect(seconds)
         _store = dist.PrefixStore("run", store)
         meeting = dist.PrefixStore("meeting", store)
-        _met = meet(meeting, own_rank, size, seconds, project_digest(), launcher.restarts())
+        _met = meet(meeting, own_rank, size, seconds, project_digest(), launcher.restarts(), launcher.machines())
         store = dist.PrefixStore(_met.name, store)
         dist.init_process_group(
             backend, timeout=patience, store=store, rank=own_rank, world_size=size, device_id=device_id
@@ -184,9 +168,7 @@ def _join(device: torch.device, seconds: float) -> FailureWatch:
 
 def _unreached(seconds: float) -> str:
     host, port = launcher.address()
-    return (
-        f"{host}:{port}: expected to reach the other processes there within {seconds:g} seconds (--dist_timeout), got"
-    )
+    return f"{host}:{port}: expected to reach the other processes within {seconds:g} seconds (--dist_timeout), got"
 
 
 def _leave(watch: FailureWatch) -> None:

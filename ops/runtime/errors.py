@@ -59,7 +59,7 @@ def run_script(main: Callable[[], None]) -> None:
     A saved and stopped run is status 75.
     Where the program that reads the output has ended (``... | head``), the script ends too, silently.
     """
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # sockets warn of names and tries that do not matter
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # sockets show each try, with pages of C++
     try:
         try:
             main()

@@ -36,6 +36,12 @@ def restarts() -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def machines() -> int | None:
+    """How many machines torchrun of this one was told of, where it is torchrun."""
+    text = os.environ.get("GROUP_WORLD_SIZE", "")
+    return int(text) if text.isdecimal() else None
+
+
 def is_torchrun() -> bool:
     """Whether torchrun, which passes on the signals that it receives, started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ

@@ -49,7 +49,9 @@ def count_meeting(store: Any) -> int:
     return int(store.add(_MEETINGS, 1)) - 1
 
 
-def meet(store: Any, rank: int, size: int, seconds: float, digest: str, restarts: int = 0) -> Met:
+def meet(
+    store: Any, rank: int, size: int, seconds: float, digest: str, restarts: int = 0, machines: int | None = None
+) -> Met:
     """Wait until all processes are there, with the same number of processes and the same code.
 
     Args:
@@ -59,12 +61,14 @@ def meet(store: Any, rank: int, size: int, seconds: float, digest: str, restarts
         seconds: to wait.
         digest: ``project_digest()``.
         restarts: how often torchrun restarted this process.
+        machines: of how many torchrun of this machine knows. Torchrun takes the number of processes from the first one.
 
     Raises:
         InputError: somebody is missing, or differs.
     """
     name = uuid.uuid4().hex
-    word = {"word": name, "who": this_process(), "size": size, "digest": digest, "restarts": restarts}
+    word = {"word": name, "who": this_process(), "size": size, "digest": digest}
+    word |= {"restarts": restarts, "machines": machines}
     if rank == 0:
         return _call(store, word, size, seconds)
     store.set(_hello(rank), json.dumps(word))
@@ -128,6 +132,9 @@ def _difference(first: dict[str, Any], other: dict[str, Any]) -> str | None:
             f"{other['who']}: expected the version of the project and of PyTorch that {first['who']} has, got another "
             f"(code {other['digest']} instead of {first['digest']})"
         )
+    machines = other.get("machines")
+    if machines != first["machines"]:
+        return f"{other['who']}: expected {first['machines']} machines as {first['who']}, got {machines} (--nnodes)"
     return None
 
 

@@ -114,15 +114,21 @@ class TestScores:
 class TestBadInput:
     """One line a host, exit status 2."""
 
-    def test_a_wrong_address(self, hosts: Hosts) -> None:
+    @pytest.mark.parametrize(
+        ("address", "words"), [("10.77.0.9", "(No route to host|timed out)"), ("10.77.0.2", "Connection refused")]
+    )
+    def test_a_wrong_address(self, hosts: Hosts, address: str, words: str) -> None:
+        """Nobody's; that of a host on which nothing listens."""
         first = hosts.start_on(0, *TRAIN, seconds=5)
-        processes = [first, hosts.start_on(1, *TRAIN, *ELSEWHERE[1], seconds=5, MASTER_ADDR="10.77.0.9")]
-        refused(processes, "expected 2 processes within 5 .*missing: rank 1", "10.77.0.9:29500: expected to reach")
+        processes = [first, hosts.start_on(1, *TRAIN, *ELSEWHERE[1], seconds=5, MASTER_ADDR=address)]
+        refused(processes, "expected 2 processes within 5 .*missing: rank 1", f"{address}:29500: expected .* {words}")
 
-    def test_a_port_in_use(self, hosts: Hosts) -> None:
-        take_port(hosts.first)
-        taken = f"{hosts.first.address}:29500: expected to reach the other processes there within 5 seconds"
-        refused(hosts.start(*TRAIN, own=ELSEWHERE, seconds=5), taken, taken)
+    @pytest.mark.parametrize("says", ["", "SSH-2.0-OpenSSH_9.2\r\n"])
+    def test_a_port_in_use(self, hosts: Hosts, says: str) -> None:
+        take_port(hosts.first, says)
+        words = f"{hosts.first.address}:29500: expected to reach the other processes within 5 seconds"
+        used, silent = f"{words} .*a port that another program", f"{words} .*a connection, but no answer"
+        refused(hosts.start(*TRAIN, own=ELSEWHERE, seconds=5), used, silent)
 
     def test_a_host_that_never_comes(self, hosts: Hosts) -> None:
         refused([hosts.start_on(0, *TRAIN, seconds=5)], "expected 2 processes within 5 .*missing: rank 1")

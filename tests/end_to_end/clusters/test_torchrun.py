@@ -83,24 +83,41 @@ class TestRestarts:
 class TestLauncher:
     """scripts/shared/launch.sh starts torchrun, and says in one line what goes wrong there."""
 
-    def start(self, hosts: Hosts, number: int, *options: str, torchrun: str = "") -> subprocess.Popen:
+    def start(self, hosts: Hosts, number: int, *options: str, torchrun: str = "", **more: str) -> subprocess.Popen:
         place = {"NUM_NODES": "2", "NODE_RANK": str(number), "MASTER_ADDR": hosts.first.address, "NUM_GPUS": "1"}
         host = hosts.all[number]
         script = str(REPOSITORY / "scripts/shared/launch.sh")
         command = ("bash", script, *TRAIN, *ELSEWHERE[number], *options)
-        return host.start(*command, **place, PYTHON=sys.executable, TORCHRUN=torchrun)
+        return host.start(*command, **{**place, **more}, PYTHON=sys.executable, TORCHRUN=torchrun)
 
     def test_trains(self, hosts: Hosts) -> None:
         statuses, outputs, errors = ends([self.start(hosts, number, "--epochs", "1") for number in (0, 1)])
         assert statuses == [0, 0] and "x 2 processes" in outputs[0], errors
+        assert not "".join(errors), errors
 
     def test_processes_disagree(self, hosts: Hosts) -> None:
         refused([self.start(hosts, 0), self.start(hosts, 1, "--wd", "0.1")], *["rank 1 on hostB: .*got 0.1"] * 2)
+
+    def test_other_numbers_of_machines(self, hosts: Hosts) -> None:
+        """torchrun starts two processes all the same, and would wait five minutes at their end."""
+        processes = [self.start(hosts, 0), self.start(hosts, 1, NUM_NODES="3")]
+        refused(processes, *["rank 1 on hostB: expected 2 machines as rank 0 on hostA, got 3"] * 2)
 
     def test_a_host_that_never_comes(self, hosts: Hosts) -> None:
         words = "error: expected torchrun to meet torchrun on the other machines, got (wait timeout|Timed out)"
         refused([self.start(hosts, 0, torchrun="--rdzv-conf=timeout=5")], words)
 
-    def test_a_port_in_use(self, hosts: Hosts) -> None:
-        take_port(hosts.first)
-        refused([self.start(hosts, 0)], "error: expected torchrun to meet torchrun .*29500")
+    @pytest.mark.parametrize("says", ["", "SSH-2.0-OpenSSH_9.2\r\n"])
+    def test_a_port_in_use(self, hosts: Hosts, says: str) -> None:
+        """By a program that never answers, or by one that greets first."""
+        take_port(hosts.first, says)
+        words = f"error: expected torchrun to meet torchrun .*{hosts.first.address}:29500: "
+        used, silent = f"{words}a port that another program", f"{words}a connection, but no answer"
+        refused([self.start(hosts, number, torchrun="--rdzv-conf=timeout=5") for number in (0, 1)], used, silent)
+
+    def test_another_host_has_a_program_there(self, hosts: Hosts) -> None:
+        """The address of the first host is that of the second, by mistake: also the first one waits for an answer."""
+        take_port(hosts.all[1])
+        wrong = {"MASTER_ADDR": hosts.all[1].address}
+        started = [self.start(hosts, number, torchrun="--rdzv-conf=timeout=5", **wrong) for number in (0, 1)]
+        refused(started, *[f"{hosts.all[1].address}:29500: a connection, but no answer"] * 2)

@@ -83,3 +83,9 @@ def test_one_differs(size: int, digest: str, words: str) -> None:
     store = HashStore()
     said = together(process(store, 0, 3), process(store, 1, 3, seconds=1), process(store, 2, size, digest=digest))
     assert said[0] == said[2] and words in said[0]
+
+
+def test_one_knows_of_more_machines() -> None:
+    store = HashStore()
+    said = together(lambda: meet(store, 0, 2, 60, "a", machines=2), lambda: meet(store, 1, 2, 60, "a", machines=3))
+    assert said[0] == said[1] and "expected 2 machines as rank" in said[0] and "got 3 (--nnodes)" in said[0]
