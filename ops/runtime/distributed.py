@@ -6,6 +6,7 @@ or alone.
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from ops.runtime import launcher
 from ops.runtime.errors import EXIT_BAD_INPUT, InputError, Stopped, report
 from ops.runtime.hosts.interface import choose_interface
 from ops.runtime.hosts.meeting import Met, count_meeting, meet, project_digest
-from ops.runtime.hosts.store import NoAnswerError, connect, why_not
+from ops.runtime.hosts.store import GRACE, NoAnswerError, connect, why_not
 from ops.runtime.logger import get_logger
 from ops.runtime.shared_failure import FailureWatch
 
@@ -144,6 +145,23 @@ def _connect(seconds: float) -> Any:
         os._exit(EXIT_BAD_INPUT)
 
 
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """End this process where PyTorch waits longer, as it does for a store on a machine that has lost power: for ever."""
+
+    def give_up() -> None:
+        report(f"{_unreached(seconds)} silence: is the first machine still there?")
+        os._exit(EXIT_BAD_INPUT)
+
+    timer = threading.Timer(seconds + GRACE, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _join(device: torch.device, seconds: float) -> FailureWatch:
     global _host_group, _store, _met
     host, port = launcher.address()
@@ -154,12 +172,15 @@ def _join(device: torch.device, seconds: float) -> FailureWatch:
         store = _connect(seconds)
         _store = dist.PrefixStore("run", store)
         meeting = dist.PrefixStore("meeting", store)
-        _met = meet(meeting, own_rank, size, seconds, project_digest(), launcher.restarts(), launcher.machines())
+        with _limited(seconds):
+            _met = meet(meeting, own_rank, size, seconds, project_digest(), launcher.restarts(), launcher.machines())
         store = dist.PrefixStore(_met.name, store)
-        dist.init_process_group(
-            backend, timeout=patience, store=store, rank=own_rank, world_size=size, device_id=device_id
-        )
-        _host_group = dist.new_group(timeout=patience, backend="gloo")
+        with _limited(seconds):
+            dist.init_process_group(
+                backend, timeout=patience, store=store, rank=own_rank, world_size=size, device_id=device_id
+            )
+        with _limited(seconds):
+            _host_group = dist.new_group(timeout=patience, backend="gloo")
     except (dist.DistError, RuntimeError) as error:
         raise InputError(f"{_unreached(seconds)} {_first_line(error)}") from None
     speaks = launcher.local_rank() == 0

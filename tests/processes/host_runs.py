@@ -23,11 +23,12 @@ def last(hosts: Hosts) -> Path:
     return hosts.first.folder / "checkpoint" / RUN / "last.pth.tar"
 
 
-def until(process: subprocess.Popen, text: str) -> None:
-    """Read the output of a process up to a line with a text in it, which must come."""
+def until(process: subprocess.Popen, text: str, stderr: bool = False) -> None:
+    """Read the output of a process, or its errors, up to a line with a text in it, which must come."""
     seen = []
-    assert process.stdout is not None
-    for line in process.stdout:
+    stream = process.stderr if stderr else process.stdout
+    assert stream is not None
+    for line in stream:
         seen.append(line)
         if text in line:
             return

@@ -63,8 +63,14 @@ class Host:
         self.processes.append(process)
         return process
 
+    def connected(self, port: int) -> bool:
+        """Whether a process of this host has a connection to a port of another one."""
+        ask = ("ss", "-Hnt", "state", "established", "dport", "=", f":{port}")
+        command = ("ip", "netns", "exec", self.namespace, *ask)
+        return bool(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
     def kill(self) -> None:
-        """The power fails: nothing on this host runs on."""
+        """Nothing on this host runs on; the others are told, as its system closes its connections."""
         listed = subprocess.run(["ip", "netns", "pids", self.namespace], capture_output=True, text=True, check=False)
         for number in listed.stdout.split():
             with contextlib.suppress(ProcessLookupError):
@@ -104,6 +110,22 @@ class Hosts:
     def cut(self) -> None:
         """Unplug the cable: nothing that is sent arrives, and nobody is told."""
         self.all[1].ip("link", "set", "eth0", "down")
+
+    def power_off(self) -> None:
+        """The second host loses power: nothing on it runs on, and nobody is told, not by closed connections either."""
+        self.cut()
+        self.all[1].kill()
+
+    def power_on(self) -> None:
+        """It is back, and knows of no connection."""
+        host = self.all[1]
+        before, host.namespace = host.namespace, f"{host.namespace}-again"
+        subprocess.run(["ip", "netns", "add", host.namespace], check=True)
+        subprocess.run(["ip", "-n", before, "link", "set", "eth0", "netns", host.namespace], check=True)
+        subprocess.run(["ip", "netns", "delete", before], check=True)
+        host.ip("link", "set", "lo", "up")
+        host.ip("address", "add", f"{host.address}/24", "dev", "eth0")
+        self.plug()
 
     def quiet(self) -> None:
         """End what a test has left, and repair the cable."""

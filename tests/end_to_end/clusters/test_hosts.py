@@ -68,6 +68,29 @@ class TestAccident:
         train(hosts, "--epochs", "2", "--resume", "auto")
         same(last(hosts), uninterrupted)
 
+    def test_a_host_loses_power(self, hosts: Hosts, uninterrupted: Path) -> None:
+        """Which closes no connection, as a killed process does: seen at --dist_timeout only."""
+        first, _ = hosts.start(*TRAIN, "--epochs", "2", "--save_every", "1", "-p", "1", own=ELSEWHERE, seconds=WAIT)
+        until(first, "step 2/4")
+        hosts.power_off()
+        begun = time.monotonic()
+        said = when_said(first, "cannot be reached") - begun
+        print(f"said {said} seconds after the loss")
+        assert said < 1.5 * WAIT and ends([first])[0] == [2]
+        hosts.power_on()
+        train(hosts, "--epochs", "2", "--resume", "auto")
+        same(last(hosts), uninterrupted)
+
+    def test_the_first_host_loses_power_before_all_have_met(self, hosts: Hosts) -> None:
+        """A third process is still missing; who has met the first waits no longer than it may."""
+        _, second = hosts.start(*TRAIN, own=ELSEWHERE, seconds=WAIT, WORLD_SIZE="3")
+        while not hosts.all[1].connected(29500):
+            assert second.poll() is None
+            time.sleep(0.1)
+        hosts.cut()
+        hosts.first.kill()
+        refused([second], f"{hosts.first.address}:29500: expected to reach the other processes within {WAIT} seconds")
+
     def test_an_error_of_one_is_said_there_and_pointed_to(self, hosts: Hosts) -> None:
         video = hosts.all[1].folder / "elsewhere/videos/train/00005.mp4"
         content = video.read_bytes()

@@ -12,28 +12,30 @@ import pytest
 import torch
 
 from tests.commands import REPOSITORY
-from tests.processes.host_runs import ELSEWHERE, TRAIN, last, refused, same, take_port, train, until
+from tests.processes.host_runs import ELSEWHERE, TRAIN, WAIT, last, refused, same, take_port, train, until
 from tests.processes.hosts import Hosts, ends
+
+SOON = ("--dist_timeout", str(WAIT))
 
 
 @pytest.mark.slow
 class TestRestarts:
-    def static(self, hosts: Hosts, number: int) -> subprocess.Popen:
+    def static(self, hosts: Hosts, number: int, *options: str) -> subprocess.Popen:
         """A fixed number of machines: torchrun of the first one waits for the others."""
         place = (f"--node-rank={number}", f"--master-addr={hosts.first.address}", "--master-port=29500")
-        return self.start(hosts, number, ("--nnodes=2", *place))
+        return self.start(hosts, number, ("--nnodes=2", *place), *options)
 
-    def elastic(self, hosts: Hosts, number: int, epochs: int = 2, **environment: str) -> subprocess.Popen:
+    def elastic(self, hosts: Hosts, number: int, *options: str, **environment: str) -> subprocess.Popen:
         """One machine or two."""
         rendezvous = ("--rdzv-backend=c10d", f"--rdzv-endpoint={hosts.first.address}:29400", "--rdzv-id=run")
         keeps = f"--rdzv-conf=is_host={number == 0},last_call_timeout=5"  # known by name on other networks
-        return self.start(hosts, number, ("--nnodes=1:2", *rendezvous, keeps), epochs, **environment)
+        return self.start(hosts, number, ("--nnodes=1:2", *rendezvous, keeps), *options, **environment)
 
     def start(
-        self, hosts: Hosts, number: int, launcher: Sequence[str], epochs: int = 2, **environment: str
+        self, hosts: Hosts, number: int, launcher: Sequence[str], *more: str, **environment: str
     ) -> subprocess.Popen:
         launcher = (*launcher, "--nproc-per-node=1", "--max-restarts=3")
-        options = ("--epochs", str(epochs), "--save_every", "1", "-p", "1", "--resume", "auto", *ELSEWHERE[number])
+        options = ("--epochs", "2", "--save_every", "1", "-p", "1", "--resume", "auto", *ELSEWHERE[number], *more)
         return hosts.torchrun_on(number, launcher, *TRAIN, *options, **environment)
 
     def test_a_host_comes_back(self, hosts: Hosts, uninterrupted: Path) -> None:
@@ -46,6 +48,28 @@ class TestRestarts:
         assert statuses == [0, 0], errors
         assert "resuming from checkpoint" in outputs[0]
         same(last(hosts), uninterrupted)
+
+    def test_a_host_loses_power_and_comes_back(self, hosts: Hosts, uninterrupted: Path) -> None:
+        first = self.static(hosts, 0, *SOON)
+        self.static(hosts, 1, *SOON)
+        until(first, "step 2/4")
+        hosts.power_off()
+        until(first, "another process of this run has ended or cannot be reached", stderr=True)
+        hosts.power_on()
+        again = self.static(hosts, 1, *SOON)
+        statuses, outputs, errors = ends([first, again])
+        assert statuses == [0, 0], errors
+        assert "resuming from checkpoint" in outputs[0]
+        same(last(hosts), uninterrupted)
+
+    def test_a_host_loses_power_and_stays_away(self, hosts: Hosts) -> None:
+        first = self.elastic(hosts, 0, *SOON)
+        self.elastic(hosts, 1, *SOON)
+        until(first, "step 2/4")
+        hosts.power_off()
+        statuses, outputs, errors = ends([first])
+        assert statuses == [0], errors
+        assert "--accumulate 2 instead of 1 keeps steps of 4 videos" in outputs[0], outputs
 
     def test_what_is_left_continues_with_accumulated_batches(self, hosts: Hosts) -> None:
         first = self.elastic(hosts, 0)
@@ -60,14 +84,15 @@ class TestRestarts:
 
     def test_a_host_leaves_and_comes_back(self, hosts: Hosts) -> None:
         """Which torchrun can only if it keeps no store for its processes; then the checkpoint knows the step."""
+        long = ("--epochs", "1000")
         new_store = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-        first = self.elastic(hosts, 0, epochs=1000, **new_store)
-        self.elastic(hosts, 1, epochs=1000, **new_store)
+        first = self.elastic(hosts, 0, *long, **new_store)
+        self.elastic(hosts, 1, *long, **new_store)
         until(first, "step 2/4")
         hosts.all[1].kill()
         until(first, "--accumulate 2 instead of 1 keeps steps of 4 videos")
         until(first, "resuming from checkpoint")
-        self.elastic(hosts, 1, epochs=1000, **new_store)
+        self.elastic(hosts, 1, *long, **new_store)
         until(first, "x 2 processes")
         until(first, "resuming from checkpoint")
         until(first, "step 2/4")
