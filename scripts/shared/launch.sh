@@ -11,16 +11,26 @@ set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 script=$1
 shift
-if ((${NUM_NODES:-1} > 1)); then
-    : "${NODE_RANK:?expected NODE_RANK, from 0 to NUM_NODES - 1}" "${MASTER_ADDR:?expected MASTER_ADDR, the first machine}"
-    launcher=(--nnodes="$NUM_NODES" --node-rank="$NODE_RANK" --master-addr="$MASTER_ADDR" --master-port="${MASTER_PORT:-29500}")
-elif ((${NUM_GPUS:-1} > 1)); then
+require() { # NAME VALUE LOW HIGH
+    [[ $2 =~ ^(0|[1-9][0-9]*)$ ]] && (($2 >= $3 && $2 <= $4)) && return
+    echo "error: expected $1 to be a whole number from $3 to $4, got '$2'" >&2
+    exit 2
+}
+nodes=${NUM_NODES:-1} gpus=${NUM_GPUS:-1} port=${MASTER_PORT:-29500}
+require NUM_NODES "$nodes" 1 65535
+require NUM_GPUS "$gpus" 1 1024
+if ((nodes > 1)); then
+    require NODE_RANK "${NODE_RANK:-}" 0 $((nodes - 1))
+    require MASTER_PORT "$port" 1 65535
+    [[ -n ${MASTER_ADDR:-} ]] || { echo "error: expected MASTER_ADDR to be the first machine, got none" >&2; exit 2; }
+    launcher=(--nnodes="$nodes" --node-rank="$NODE_RANK" --master-addr="$MASTER_ADDR" --master-port="$port")
+elif ((gpus > 1)); then
     launcher=(--standalone)
 fi
 if [[ -n ${launcher:-} ]]; then
     read -ra options <<<"${TORCHRUN:-}"
     launcher=(
-        "$repository/ops/runtime/hosts/torchrun.py" "${launcher[@]}" --nproc_per_node="${NUM_GPUS:-1}"
+        "$repository/ops/runtime/hosts/torchrun.py" "${launcher[@]}" --nproc_per_node="$gpus"
         ${options[@]+"${options[@]}"}
     )
 fi

@@ -293,6 +293,21 @@ class TestVariables:
         assert "nothing_8f" in done.stderr and "expected a" in done.stderr
         assert run("bash", str(SCRIPTS / script), cwd=tmp_path).returncode != 0
 
+    @pytest.mark.parametrize(
+        ("variables", "words"),
+        [
+            ({"NUM_GPUS": "two"}, "expected NUM_GPUS to be a whole number from 1 to 1024, got 'two'"),
+            ({"NUM_NODES": "0"}, "expected NUM_NODES to be a whole number from 1 to 65535, got '0'"),
+            ({"NUM_NODES": "2"}, "expected NODE_RANK to be a whole number from 0 to 1, got ''"),
+            ({"NUM_NODES": "2", "NODE_RANK": "2"}, "expected NODE_RANK to be a whole number from 0 to 1, got '2'"),
+            ({"NUM_NODES": "2", "NODE_RANK": "1"}, "expected MASTER_ADDR to be the first machine, got none"),
+            ({"NUM_NODES": "2", "NODE_RANK": "1", "MASTER_PORT": "99999"}, "from 1 to 65535, got '99999'"),
+        ],
+    )
+    def test_wrong_variables(self, tmp_path: Path, variables: dict[str, str], words: str) -> None:
+        done = run("bash", str(SCRIPTS / "train.sh"), "msn_ucf101_8f", cwd=tmp_path, PYTHON="false", **variables)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and words in done.stderr
+
 
 class TestMean:
     def test_of_several_results(self, tmp_path: Path) -> None:
