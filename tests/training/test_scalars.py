@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.record_writer import RecordWriter
 
 from ops.training.reporting.scalars import ScalarWriter
 
@@ -26,7 +26,7 @@ class TestScalarWriter:
             raise OSError(28, "No space left on device")
 
         writer = ScalarWriter(tmp_path)
-        monkeypatch.setattr(EventsWriter, "flush", full)
+        monkeypatch.setattr(RecordWriter, "flush", full)
         for step in range(100):
             writer.add({"train/loss": 1.0}, step)
         writer.close()

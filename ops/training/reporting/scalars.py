@@ -3,12 +3,14 @@
 tensorboardX's own SummaryWriter hands events to a thread, and waits for ever once a full disk has ended that thread.
 """
 
+import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import RecordWriter
 from tensorboardX.summary import scalar
 
 from ops.runtime import get_logger
@@ -23,7 +25,7 @@ class ScalarWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._file: EventsWriter | None = None
+        self._file: RecordWriter | None = None
         self._do(self._open)
 
     def add(self, scalars: Mapping[str, float], at: int) -> None:
@@ -35,18 +37,23 @@ class ScalarWriter:
             self._do(self._file.close)
 
     def _open(self) -> None:
-        self._file = EventsWriter(str(self.folder / "events"))
+        self._file = RecordWriter(str(self.folder / f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"))
+        self._file.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
 
     def _add(self, scalars: Mapping[str, float], at: int) -> None:
         if self._file is not None:
             for name, value in scalars.items():
-                self._file.write_event(Event(wall_time=time.time(), step=at, summary=scalar(name, value)))
+                event = Event(wall_time=time.time(), step=at, summary=scalar(name, value))
+                self._file.write(event.SerializeToString())
             self._file.flush()
 
     def _do(self, work: Callable[[], object]) -> None:
         try:
             work()
         except OSError as error:
+            if self._file is not None:
+                with suppress(OSError):  # what could not be written is still in its buffer
+                    self._file.close()
             self._file = None
             get_logger().warning(
                 "%s: scalars for TensorBoard are no longer written: %s", self.folder, error.strerror or error
