@@ -144,7 +144,7 @@ def give_name(source: Path, path: Path) -> None:
         move_into_place(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: expected to write a checkpoint, got {error}") from None
+        raise InputError(f"{path}: expected to write a checkpoint, got {_cause(error)}") from None
 
 
 def remove_temporaries(folder: Path) -> None:
@@ -153,8 +153,8 @@ def remove_temporaries(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _cause(error: BaseException) -> BaseException:
+def _cause(error: BaseException) -> str:
     """What went wrong first: torch.save reports a failed write as a failure of its own."""
     while isinstance(error, RuntimeError) and error.__context__ is not None:
         error = error.__context__
-    return error
+    return getattr(error, "strerror", None) or str(error)

@@ -3,7 +3,8 @@
 import csv
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -31,18 +32,14 @@ class AnswerFile:
         self._write = write
         self._tail = tail
         self._count = 0
-        try:
+        with self._errors():
             self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
             self._file.write(head)
-        except OSError as error:
-            raise InputError(f"{path}: expected to write a file, got {error.strerror or error}") from None
 
     def add(self, answer: Answer) -> None:
-        try:
+        with self._errors():
             self._write(self._file, answer, self._count)
             self._file.flush()
-        except OSError as error:
-            raise InputError(f"{self.path}: expected to write a file, got {error.strerror or error}") from None
         self._count += 1
 
     def __enter__(self) -> "AnswerFile":
@@ -51,8 +48,18 @@ class AnswerFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.write(self._tail)
-        self._file.close()
+        with self._errors():
+            try:
+                self._file.write(self._tail)
+            finally:
+                self._file.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"{self.path}: expected to write a file, got {error.strerror or error}") from None
 
 
 def json_file(path: Path, has_windows: bool) -> AnswerFile:

@@ -1,5 +1,6 @@
 """The journal of a test: what was scored is on disk, and what an interruption cut off is left out."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,19 @@ class TestScoreJournal:
         (path,) = fill_journal(tmp_path, [5, 6, 7]).paths()
         path.write_bytes(path.read_bytes()[:-9])
         assert_holds(fill_journal(tmp_path, [8, 9]), [5, 6, 8, 9])
+
+    def test_what_cannot_be_written_is_one_line_and_costs_that_record(self, tmp_path: Path) -> None:
+        journal = fill_journal(tmp_path, [5, 6])
+        journal.open(0)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (journal.paths()[0].stat().st_size + 9, hard))
+        try:
+            with pytest.raises(InputError, match=r": expected to write scores, got File too large$"):
+                journal.append(7, view_scores(7))
+            journal.close()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert_holds(fill_journal(tmp_path, [8]), [5, 6, 8])
 
     @pytest.mark.parametrize("at", [-1, -5, -40])
     def test_damaged_record_is_not_read(self, tmp_path: Path, at: int) -> None:

@@ -184,6 +184,11 @@ class TestCommand:
         with pytest.raises(InputError, match=rf"{path}: expected to write a file"):
             answer(trained, "data/motion/videos/val/00000.mp4", option, path)
 
+    @pytest.mark.parametrize("option", ["--csv", "--json"])
+    def test_a_full_disk(self, trained: Path, folder: Path, option: str) -> None:
+        with pytest.raises(InputError, match=r"^/dev/full: expected to write a file, got No space left on device$"):
+            answer(trained, "data/motion/videos/val", option, "/dev/full")
+
     def test_several_overlays_need_a_folder(self, trained: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="expected --overlay DIR with several videos"):
             answer(trained, "data/motion/videos/val", "--overlay", tmp_path / "a.mp4")

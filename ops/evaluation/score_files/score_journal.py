@@ -6,6 +6,7 @@ import math
 import os
 import zlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,7 +88,8 @@ class ScoreJournal:
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # each record was written at once; one that could not be is still in the buffer
+                self._file.close()
             self._file = None
 
     def places(self) -> dict[int, Place]:
