@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, NoReturn, Protocol
@@ -38,10 +38,11 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that could not be done, and why."""
+    """A task that could not be done, and why; ``errno`` is that of an OSError."""
 
     name: str
     reason: str
+    errno: int | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def attempt(task: Task, work: Work, threads: int) -> Done | Failure:
         return Done(task.name, work(task, threads))
     except Exception as error:
         task.clean_up()
-        return Failure(task.name, " ".join(str(error).split()) or type(error).__name__)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return Failure(task.name, reason, getattr(error, "errno", None))
 
 
 def serve(connection: Connection, work: Work, threads: int) -> None:

@@ -314,6 +314,30 @@ class TestFullDisk:
         with batch_jobs.claimed_folder(tmp_path, "tool", {"a": 1}):
             assert (tmp_path / ".tool.json").read_text() == '{"a": 1}\n'
 
+    def test_in_the_middle_stops_and_the_same_command_goes_on(self, tmp_path: Path) -> None:
+        """A file system with room for one video of three; nothing is the fault of the others."""
+        for name in "abc":
+            media.make_video(tmp_path / "videos" / f"{name}.mp4", 12)
+        out = tmp_path / "out"
+        assert extract(tmp_path / "videos" / "a.mp4", out).returncode == 0
+        room = sum(4096 * -(-p.stat().st_size // 4096) for p in out.glob("a/*"))
+        shutil.rmtree(out)
+        out.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room + 20000}", "tmpfs", out], check=False)
+        if mounted.returncode != 0:
+            pytest.skip("no file system can be mounted here")
+        try:
+            result = extract(tmp_path / "videos", out, "-j", "1")
+            assert result.returncode == 2 and "Traceback" not in result.stderr, result.stderr
+            message = f"error: {out}: expected room for more, got No space left on device with 2 videos left; make room"
+            assert message in result.stderr and "failed: 0" in result.stdout
+            assert sorted(p.name for p in out.iterdir()) == [".extract_frames.json", "a"]
+            subprocess.run(["mount", "-o", "remount,size=10m", out], check=True)
+            again = extract(tmp_path / "videos", out)
+            assert again.returncode == 0 and "already done: 1" in again.stdout, again.stderr
+        finally:
+            subprocess.run(["umount", out], check=True)
+
     def test_at_the_end_keeps_the_summary(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

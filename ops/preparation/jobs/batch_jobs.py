@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -38,6 +39,7 @@ from ops.runtime import (
 )
 
 Check = Callable[[Path, str], None]
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ class Batch:
         done: dict[str, Written] = {}
         failures = list(plan.failures)
         started = time.monotonic()
-        interrupted = False
+        interrupted, no_room = False, ""
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         results = run_tasks(plan.todo, FinishItem(self.write), options.jobs, options.timeout)
         with progress_bar(len(plan.todo), "video") as progress:
@@ -201,6 +203,9 @@ class Batch:
                     for result in results:
                         if isinstance(result, Done):
                             done[result.name] = result.result
+                        elif result.errno in NO_ROOM:  # no fault of the video, and the next would fail as well
+                            no_room = os.strerror(result.errno)
+                            break
                         else:
                             failures.append(result)
                             progress.set_postfix_str(f"{len(failures)} failed", refresh=False)
@@ -209,9 +214,14 @@ class Batch:
                 interrupted = True
         self.sum_up(plan, done, failures, time.monotonic() - started)
         self.report(failures, options.out / f"{self.tool}_failed{options.shard.suffix}.txt")
+        left = plural(len(plan.todo) - len(done) - (len(failures) - len(plan.failures)), "video")
+        if no_room:
+            raise InputError(
+                f"{options.out}: expected room for more, got {no_room} with {left} left; make room and run the same "
+                f"command to continue"
+            )
         if interrupted:
-            left = len(plan.todo) - len(done) - (len(failures) - len(plan.failures))
-            print(f"interrupted with {plural(left, 'video')} left; run the same command to continue", file=sys.stderr)
+            print(f"interrupted with {left} left; run the same command to continue", file=sys.stderr)
             return 130
         return 1 if failures else 0
 
