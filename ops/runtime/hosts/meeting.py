@@ -71,13 +71,14 @@ def meet(
     word |= {"restarts": restarts, "machines": machines}
     if rank == 0:
         return _call(store, word, size, seconds)
-    store.set(_hello(rank), json.dumps(word))
-    return _answer(store, name, rank, seconds)
+    return _answer(store, word, rank, seconds)
 
 
 def _call(store: Any, own: dict[str, Any], size: int, seconds: float) -> Met:
     """The first process's part."""
     earlier = count_meeting(store)
+    for rank in range(1, size):  # what an earlier start left may differ, as its number of processes did
+        store.delete_key(_hello(rank))
     deadline = time.monotonic() + seconds
     called: list[dict[str, Any] | None] = []
     name = ""
@@ -100,13 +101,16 @@ def _call(store: Any, own: dict[str, Any], size: int, seconds: float) -> Met:
         time.sleep(LOOK_SECONDS)
 
 
-def _answer(store: Any, word: str, rank: int, seconds: float) -> Met:
+def _answer(store: Any, own: dict[str, Any], rank: int, seconds: float) -> Met:
     """The part of every other process."""
+    store.set(_hello(rank), json.dumps(own))
     deadline = time.monotonic() + seconds
     name = ""
     while True:
+        if not store.check([_hello(rank)]):  # the first process came later
+            store.set(_hello(rank), json.dumps(own))
         call = _read(store, _CALL)
-        if call is not None and call["words"][rank - 1 : rank] == [word]:
+        if call is not None and call["words"][rank - 1 : rank] == [own["word"]]:
             if call["name"] != name:
                 name = call["name"]
                 store.add(_answers(name), 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,26 @@ def test_words_of_dead_processes_do_not_count() -> None:
     store.set("start_old_go", "")
     met = together(process(store, 0, 2), process(store, 1, 2))
     assert met[0] == met[1] and met[0].name != "start_old"
+
+
+def test_words_of_a_start_of_more_processes_do_not_count() -> None:
+    """torchrun continues with fewer machines than there were."""
+    store = HashStore()
+    together(*(process(store, rank, 3) for rank in range(3)))
+    met = together(process(store, 0, 2), process(store, 1, 2))
+    assert met == [met[0]] * 2 and met[0].earlier == 1
+
+
+def test_the_first_process_comes_last() -> None:
+    store = HashStore()
+
+    def late() -> Met:
+        while not store.check(["hello_1"]):
+            time.sleep(0.01)
+        return meet(store, 0, 2, 60, "a")
+
+    met = together(late, process(store, 1, 2))
+    assert isinstance(met[0], Met) and met[0] == met[1]
 
 
 def test_who_is_missing() -> None:
