@@ -88,6 +88,7 @@ class ShiftedConv2d(nn.Conv2d):
         pixels = x.permute(0, 2, 3, 1).reshape(-1, self.num_segments * step, x.shape[1])  # (N, T*H*W, C)
         kernel = self.weight.flatten(1).t()  # (C, C')
         out = pixels[..., 2 * fold :] @ kernel[2 * fold :]  # (N, T*H*W, C')
+        kernel = kernel.to(out.dtype)  # autocast leaves products in place alone
         if self.bias is not None:
             out += self.bias
         behind, before = pixels[:, step:, :fold], pixels[:, :-step, fold : 2 * fold]

@@ -293,6 +293,17 @@ class TestShiftedConv2d:
             expected = module(x)
             torch.testing.assert_close(module(x.to(memory_format=torch.channels_last)), expected)
 
+    @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+    def test_under_autocast(self, kind):
+        torch.manual_seed(0)
+        module, x = ShiftedConv2d(nn.Conv2d(16, 6, 1, bias=False), 4), torch.randn(8, 16, 5, 7)
+        x = x.to(kind).to(memory_format=torch.channels_last)
+        with torch.no_grad():
+            expected = module(x.float())
+            with torch.autocast("cpu", kind):
+                got = module(x)
+        assert got.dtype == kind and relative_error(got.float(), expected) < 1e-2
+
     def test_its_gradient_is_the_gradient(self):
         module = ShiftedConv2d(nn.Conv2d(8, 2, 1), 3).double()
         assert torch.autograd.gradcheck(module, (_random(3, 8, 2, 2).requires_grad_(),))
