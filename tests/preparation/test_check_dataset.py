@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,9 +19,11 @@ from PIL import Image
 from ops.preparation.checking.check import CheckOptions, check_lists
 from ops.preparation.checking.inspection import quiet_stderr
 from ops.runtime.errors import InputError
+from ops.video.index.packet_index import NAME
 from scripts.preparation import check_dataset
 from tests import media
 from tests.clip_files import make_spec
+from tests.commands import run_script
 
 # Stands in for decord: reads with PyAV, but dies or hangs on files of those names.
 DECORD = """
@@ -318,3 +321,34 @@ class TestCommandLine:
             signal.signal(signal.SIGTERM, before)
         assert message in str(caught.value) and len(str(caught.value).splitlines()) == 1
         assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "list.txt", "list_check.txt"]
+
+
+def test_no_epoch_and_no_test_adds_to_the_packet_index(tmp_path: Path) -> None:
+    """Training and validation lists lie in folders of their own; one video is in both."""
+    names = [f"{number}.mp4" for number in range(5)]
+    for number, name in enumerate(names):
+        media.make_video(tmp_path / "videos" / name, 9, size=(64 + 2 * number, 48))
+    for folder, listed in (("train", names[:3]), ("val", names[2:])):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "list.txt").write_text("".join(f"{name} {n % 2}\n" for n, name in enumerate(listed)))
+    (tmp_path / "mine.toml").write_text(
+        'name = "mine"\nroot = "videos"\nstorage = "videos"\nnum_classes = 2\n'
+        'train_list = "train/list.txt"\nval_list = "val/list.txt"\n'
+    )
+    source = ("mine", "--dataset_config", "mine.toml")
+    assert check(*source, cwd=tmp_path).returncode == 1  # both lists name a video
+    lists = [tmp_path / folder for folder in ("train", "val")]
+    before = [media.tree(folder) for folder in lists]
+    assert all(NAME in files for files in before)
+    small = ("--num_segments", "2", "--input_size", "32", "-j", "1")
+    result = run_script("main.py", *source[:1], "RGB", *source[1:], *small, "--arch", "resnet10", "--model", "tsn",
+                        "--pretrain", "none", "--epochs", "1", "-b", "2", "--suffix", "x", cwd=tmp_path)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    (weights,) = tmp_path.glob("checkpoint/*/last.pth.tar")
+    result = run_script("test_models_center_crop.py", *source, "--weights", str(weights), "--output_dir", "results",
+                        "-j", "1", cwd=tmp_path)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert [media.tree(folder) for folder in lists] == before
+    for folder, listed in zip(lists, (names[:3], names[2:]), strict=True):
+        rows_of = sqlite3.connect(folder / NAME).execute("SELECT path FROM files ORDER BY path")
+        assert set(listed) <= {path for (path,) in rows_of}

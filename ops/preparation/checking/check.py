@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,14 +93,17 @@ def check(spec: DatasetSpec, lists: Sequence[VideoList], options: CheckOptions) 
         return show_status(folder, settings, videos)
     own = folder / JOURNAL.format(options.shard.suffix)
     with Journal(own, settings) as journal:
-        index = PacketIndex.beside(lists[0].path, spec.root) if spec.storage == "videos" else None
-        work = Inspect(spec, decoder, options.verify_frames, index)
+        indexes = [*indexes_beside(lists, spec)]
+        work = Inspect(spec, decoder, options.verify_frames, indexes[0] if indexes else None)
         if options.shard.count > 1:
             return check_shard(spec, videos, work, options, journal)
         parts = journals_of_parts(folder, settings)
         for known in parts.values():
             journal.known.update(known)
         facts = inspect_all(videos, work, options, journal)
+        for index in indexes[1:]:
+            named = videos_of([part for part in lists if part.path.parent == index.file.parent])
+            indexes[0].copy_to(index, [video.path for video in named])
         found = find_problems(lists, spec, facts, digest_all(facts, options))
         say_what_stood_in(facts, decoder)
         described = f"data set {spec.name}, {spec.storage}, {plural(spec.num_classes, 'class')}"
@@ -110,6 +113,14 @@ def check(spec: DatasetSpec, lists: Sequence[VideoList], options: CheckOptions) 
         for path in parts:
             path.unlink(missing_ok=True)
     return 1 if any(found) else 0
+
+
+def indexes_beside(lists: Sequence[VideoList], spec: DatasetSpec) -> Iterator[PacketIndex]:
+    """That of packets in each folder of lists of video files, where there can be one."""
+    for folder in dict.fromkeys(part.path.parent for part in lists if spec.storage == "videos"):
+        index = PacketIndex.beside(folder / "list", spec.root)
+        if index is not None:
+            yield index
 
 
 def check_shard(

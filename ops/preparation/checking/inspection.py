@@ -35,7 +35,10 @@ class Inspect:
         if self.spec.storage == "frames":
             return inspect_folder(video.path, self.spec.image_tmpl)
         with quiet_stderr():
-            return inspect_video(video.path, self.decoder, threads, self.verify, self.index)
+            facts = inspect_video(video.path, self.decoder, threads, self.verify, self.index)
+        if self.index is not None:
+            self.index.flush()  # a worker is killed as soon as nothing is left to do
+        return facts
 
 
 @contextlib.contextmanager

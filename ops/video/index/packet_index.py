@@ -12,6 +12,7 @@ import sqlite3
 import struct
 import time
 import zlib
+from collections.abc import Iterable
 from multiprocessing.util import Finalize
 from pathlib import Path
 
@@ -108,6 +109,16 @@ class PacketIndex:
     def distrust(self, path: Path, length: int) -> None:
         """Keep that a file is damaged, so that it is decoded from its first frame on: a jump may give other pixels."""
         self.remember(state_of(path), Known(length, None))
+
+    def copy_to(self, other: "PacketIndex", paths: Iterable[Path]) -> None:
+        """Add to another index what is in this one of some files."""
+        for path in paths:
+            with contextlib.suppress(OSError):  # it is not there
+                state = state_of(path)
+                known = self.recall(state)
+                if known is not None:
+                    other.remember(state, known)
+        other.close()
 
     def flush(self) -> None:
         """Write what is not written yet."""
