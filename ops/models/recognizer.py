@@ -5,10 +5,11 @@ N videos, T segments of F frames, K classes.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ops.models.names import CONSENSUS_TYPES, Design
 from ops.models.resnet import ResNet
-from ops.runtime import InputError
+from ops.runtime import InputError, narrow_type
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -71,11 +72,21 @@ class Recognizer(nn.Module):
         self._check_shape(clips)
         segments = clips.flatten(0, 1)  # (N*T, F, 3, H, W)
         if segments.dtype == torch.uint8:
-            segments = (segments - self.image_mean) / self.image_std
+            segments = self._normalise(segments)
         features = self.pool(self.backbone(segments)).flatten(1)  # (N*T, features)
         logits = self.head(self.dropout(features)).unflatten(0, (-1, self.num_segments))  # (N, T, K)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # a mean in bf16 would make ties
         return logits.mean(dim=1) if self.consensus == "avg" else logits
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
+        """Raw pixels (B, F, 3, H, W) normalised; under autocast in its type, rounded once."""
+        narrow = narrow_type(pixels.device)
+        if narrow is None:
+            return (pixels - self.image_mean) / self.image_std
+        # A BatchNorm computes in float32 and stores nothing in it. bf16 holds 0 to 255, and what it rounds off is below
+        # half a grey level.
+        frames, mean, var = pixels.flatten(0, 1).to(narrow), self.image_mean.flatten(), self.image_std.flatten() ** 2
+        return F.batch_norm(frames, mean, var, eps=0).view_as(pixels)
 
     def _check_shape(self, clips: Tensor) -> None:
         wanted = (self.num_segments, self.frames_per_segment, 3)

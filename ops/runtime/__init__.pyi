@@ -44,6 +44,7 @@ from .options.values import from_to as from_to
 from .options.values import from_to_below as from_to_below
 from .precision import autocast as autocast
 from .precision import grad_scaler as grad_scaler
+from .precision import narrow_type as narrow_type
 from .precision import use_fast_products as use_fast_products
 from .progress import Clock as Clock
 from .progress import duration as duration

@@ -24,6 +24,13 @@ def autocast(device: torch.device, amp: str | None) -> AbstractContextManager:
     return nullcontext() if amp is None else torch.autocast(device.type, dtype=_TYPES[amp])
 
 
+def narrow_type(device: torch.device) -> torch.dtype | None:
+    """The type in which autocast multiplies, if it is on."""
+    kind = device.type
+    is_on = kind != "meta" and torch.is_autocast_enabled(kind)  # autocast does not know of meta
+    return torch.get_autocast_dtype(kind) if is_on else None
+
+
 def grad_scaler(device: torch.device, amp: str | None) -> torch.amp.GradScaler:
     """Scales the loss where gradients would underflow (fp16); elsewhere it does nothing."""
     return torch.amp.GradScaler(device.type, enabled=amp == "fp16")

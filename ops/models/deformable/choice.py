@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ops.models.deformable.portable import deform_conv2d
-from ops.runtime import get_logger
+from ops.runtime import get_logger, narrow_type
 
 ROUNDS = 5
 MOST_IMAGES = 32  # that are tried: the first step of training has filled the memory already
@@ -71,12 +71,10 @@ def choose(wanted: str, kernels: tuple[int, ...], x: Tensor, offset: Tensor, wei
         return PORTABLE
     if wanted == "torchvision":
         return Verdict(wanted)
-    kind = x.device.type
-    product = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
     deterministic = torch.are_deterministic_algorithms_enabled()
     shape = tuple(int(size) for size in x.shape)  # numbers also while torch.compile traces: it decides then
-    found = _decided(wanted, kernels, shape, int(weight.shape[0]), x.dtype, offset.dtype, weight.dtype, product,
-                     x.device, trains, deterministic)  # fmt: skip
+    found = _decided(wanted, kernels, shape, int(weight.shape[0]), x.dtype, offset.dtype, weight.dtype,
+                     narrow_type(x.device), x.device, trains, deterministic)  # fmt: skip
     return Verdict(*found)
 
 

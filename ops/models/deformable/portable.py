@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from ops.runtime import narrow_type
+
 COLUMNS_AT_ONCE = 2**21  # values: columns that stay in a CPU's cache are not paid for twice
 
 
@@ -87,8 +89,9 @@ def _from_grid(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None) -
     wide = torch.promote_types(x.dtype, torch.float32)
     grid = _sampling_grid(offset.to(wide), kernel_size)
     columns = F.grid_sample(x.to(wide), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    columns = columns.to(weight.dtype).reshape(batch, rows, height * width)  # (B, C*k*k, H*W)
-    kernel = weight.reshape(out_channels, rows)
+    product = narrow_type(x.device) or weight.dtype  # autocast would make it of B copies of the kernel
+    columns = columns.to(product).reshape(batch, rows, height * width)  # (B, C*k*k, H*W)
+    kernel = weight.reshape(out_channels, rows).to(product)
     out = kernel @ columns if bias is None else torch.baddbmm(bias[:, None], kernel.expand(batch, -1, -1), columns)
     return out.view(batch, out_channels, height, width)
 

@@ -11,6 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ops.models.deformable.kernels import backward_kernel, forward_kernel, motion_kernel
+from ops.runtime import narrow_type
 
 INTERPRETED = not isinstance(forward_kernel, triton.JITFunction)
 MOST_OUTPUTS = 256  # channels of the output that a tile keeps in registers
@@ -209,8 +210,7 @@ _motion_mean.register_autograd(_motion_gradients, setup_context=_save_motion)
 
 def _product_type(x: Tensor, weight: Tensor) -> torch.dtype:
     """The type in which autocast would multiply, else that of the weights."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+    return narrow_type(x.device) or weight.dtype
 
 
 def deform_conv2d(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None, tile: Tile = TILES[0]) -> Tensor:
