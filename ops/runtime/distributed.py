@@ -147,7 +147,7 @@ def _connect(seconds: float) -> Any:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """End this process where PyTorch waits longer: for a store on a machine that has lost power it waits for ever."""
+    """End this process where PyTorch waits longer: a quarter of an hour for a store on a machine that has lost power."""
 
     def give_up() -> None:
         report(f"{_unreached(seconds)} silence: is the first machine still there?")
