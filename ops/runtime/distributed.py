@@ -147,7 +147,7 @@ def _connect(seconds: float) -> Any:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """End this process where PyTorch waits longer, as for a store on a machine that has lost power: up to 16 minutes."""
+    """End this process where PyTorch waits longer: 16 minutes for a store on a machine that has lost power."""
 
     def give_up() -> None:
         report(f"{_unreached(seconds)} silence: is the first machine still there?")
