@@ -19,7 +19,7 @@ import torch
 from ops.checkpoints.admitted import ADMITTED, plain
 from ops.checkpoints.pretrained_folder import find_weights, read_config
 from ops.checkpoints.safetensors_file import dump_safetensors, is_safetensors, parse_safetensors
-from ops.runtime import InputError, distributed, exchange, move_into_place, temporary_path, write_atomically
+from ops.runtime import InputError, distributed, exchange, replacing, temporary_path, write_atomically
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -112,39 +112,22 @@ def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
     if path.suffix == ".safetensors":
         write_atomically(path, dump_safetensors(content))
         return
-    temporary = temporary_path(path)
-    try:
-        # Left by a crash, it may be another name of a whole checkpoint: removed, never written into.
-        temporary.unlink(missing_ok=True)
-        with temporary.open("xb") as file:
+    with replacing(path, "checkpoint") as temporary, temporary.open("xb") as file:
+        try:
             torch.save(dict(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        move_into_place(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError | RuntimeError):
+        except RuntimeError as error:
             raise InputError(f"{path}: expected to write a checkpoint, got {_cause(error)}") from None
-        raise
 
 
 def give_name(source: Path, path: Path) -> None:
     """Make ``path`` a second name of a whole file, at once; a copy where the file system has no hard links."""
     if path.exists() and path.samefile(source):
         return
-    temporary = temporary_path(path)
-    try:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, "checkpoint") as temporary:
         try:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-        move_into_place(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: expected to write a checkpoint, got {_cause(error)}") from None
 
 
 def remove_temporaries(folder: Path) -> None:

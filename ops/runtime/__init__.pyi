@@ -3,6 +3,7 @@ from . import exchange as exchange
 from . import launcher as launcher
 from .atomic_file import check_writable as check_writable
 from .atomic_file import move_into_place as move_into_place
+from .atomic_file import replacing as replacing
 from .atomic_file import temporary_path as temporary_path
 from .atomic_file import write_atomically as write_atomically
 from .command_line import SHOWN as SHOWN

@@ -1,6 +1,8 @@
 """Files that are whole whenever they exist: written under a hidden name, forced to the disk, renamed."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops.runtime.errors import InputError
@@ -21,22 +23,36 @@ def move_into_place(temporary: Path, path: Path) -> None:
         os.close(folder)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that ``path`` holds either what it held or all of ``content``, even after a crash.
+@contextmanager
+def replacing(path: Path, kind: str = "file") -> Iterator[Path]:
+    """A hidden name to write under: ``path`` is what it was or all that was written, even after a crash.
+
+    Args:
+        kind: what messages call the file.
 
     Raises:
         InputError: it cannot be written.
     """
     temporary = temporary_path(path)
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
+        # Left by a crash, it may be another name of a whole file: removed, never written into.
+        temporary.unlink(missing_ok=True)
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         move_into_place(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"{path}: expected to write a file, got {error.strerror or error}") from None
+    except BaseException as error:
+        with suppress(OSError):  # of a read-only file system, even if there is nothing
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise InputError(f"{path}: expected to write a {kind}, got {error.strerror or error}") from None
+        raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file by ``replacing``."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def check_writable(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import av
 from PIL import Image
 
-from ops.runtime import InputError, move_into_place, temporary_path
+from ops.runtime import InputError, replacing
 
 TIME_BASE = Fraction(1, 90_000)
 SMALLEST = 360  # pixels of the short side: smaller videos are enlarged, so that letters can be read
@@ -26,15 +26,15 @@ def write_video(path: Path, pictures: Iterable[tuple[float, Image.Image]]) -> No
     Raises:
         InputError: it cannot be written.
     """
-    temporary = temporary_path(path)
+    faststart = {"movflags": "faststart"}
     try:
-        with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        with (
+            replacing(path, "video") as temporary,
+            av.open(str(temporary), "w", format="mp4", options=faststart) as container,
+        ):
             _encode(container, pictures)
-        move_into_place(temporary, path)
-    except (av.error.FFmpegError, OSError) as error:
+    except av.error.FFmpegError as error:
         raise InputError(f"{path}: expected to write a video, got {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _encode(container: Any, pictures: Iterable[tuple[float, Image.Image]]) -> None:

@@ -39,6 +39,16 @@ class TestWriteAtomically:
             write_atomically(tmp_path / "file", b"new")
         assert (tmp_path / "file").read_bytes() == b"old"
 
+    def test_a_read_only_file_system(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where not even what is not there can be removed."""
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setattr(Path, "unlink", refuse)
+        with pytest.raises(InputError, match="file: expected to write a file, got Read-only file system"):
+            write_atomically(tmp_path / "file", b"new")
+
     def test_no_such_folder(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="nowhere"):
             write_atomically(tmp_path / "nowhere" / "file", b"")
