@@ -13,6 +13,7 @@ import pickle
 import resource
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing import queues
 from multiprocessing.context import ForkContext
 from multiprocessing.reduction import DupFd
@@ -128,7 +129,8 @@ class _Queue(queues.Queue):
     """A queue whose receiver is told what could not be sent."""
 
     def _on_queue_feeder_error(self, error: Exception, item: Any) -> None:
-        self.put((item[0], Undelivered(reason_of(error))))
+        with suppress(ValueError):  # it is closed: nobody waits for it any more
+            self.put((item[0], Undelivered(reason_of(error))))
 
 
 class DeliveringContext(ForkContext):

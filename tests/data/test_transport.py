@@ -168,6 +168,11 @@ class TestDelivery:
         assert number == 3 and isinstance(what, Undelivered)
         assert "pickle" in what.reason and "\n" not in what.reason
 
+    def test_what_cannot_be_sent_once_nobody_waits_says_nothing(self) -> None:
+        queue = DeliveringContext().Queue()
+        queue.close()
+        queue._on_queue_feeder_error(OSError(28, "No space left on device"), (3, None))
+
     def test_no_room_for_a_batch(self) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
