@@ -63,8 +63,8 @@ class OneLineParser(argparse.ArgumentParser):
 
     def _options(self) -> list[str]:
         """Every option, those of subcommands included."""
-        commands = [action.choices.values() for action in self._actions if isinstance(action.choices, dict)]
-        below = [option for parsers in commands for parser in parsers for option in parser._options()]
+        commands = [action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        below = [option for parsers in commands for parser in parsers.values() for option in parser._options()]
         return [*self._option_string_actions, *below]
 
 

@@ -12,6 +12,7 @@ def parser() -> OneLineParser:
     made.add_argument("--num_clips", type=int, nargs="+")
     made.add_argument("--storage", choices=("frames", "videos"))
     made.add_argument("--consensus_type")
+    made.add_argument("--preset", choices={"training": 16})  # a dict, as subcommands are
     command = made.add_subparsers(dest="command").add_parser("folders")
     command.add_argument("--val_fraction", type=float)
     return made
