@@ -50,7 +50,11 @@ def replacing(path: Path, kind: str = "file") -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file by ``replacing``."""
+    """Write all of a file, or leave what was there.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
