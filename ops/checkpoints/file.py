@@ -45,7 +45,7 @@ def read_hashed_checkpoint(path: str | Path) -> tuple[dict[str, Any], str]:
     Of several processes, the first reads it and sends it to the others; every process calls it.
     """
     read, said = exchange.on_main_only(lambda: _read_whole(path)) or (None, None)
-    data = exchange.bytes_from_main(read)
+    data = exchange.bytes_from(0, read)
     return _content(data, exchange.from_main(said), Path(path)), hashlib.sha256(data).hexdigest()[:16]
 
 

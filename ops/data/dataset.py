@@ -20,7 +20,17 @@ from ops.data.planes import PackedClip
 from ops.data.sampling import FrameSampler
 from ops.data.transforms import Box, DrawnOnSight, Frames, TestTransform, TrainTransform, crop, from_images
 from ops.data.video_list import VideoRecord, video_path
-from ops.video import FrameFolder, PacketIndex, Packing, PyAVReader, Reader, VideoError, open_video, read_frames
+from ops.video import (
+    FrameFolder,
+    PacketIndex,
+    Packing,
+    PyAVReader,
+    Reader,
+    VideoError,
+    index_beside,
+    open_video,
+    read_frames,
+)
 
 MAX_DRAWS = 100  # of a video in place of a broken one
 
@@ -55,8 +65,8 @@ class VideoSource:
         pixels: str = "rgb",
         least_side: int | None = None,
     ) -> "VideoSource":
-        """The videos of a list, with the packet index in its folder."""
-        index = PacketIndex.beside(video_list, spec.root) if spec.storage == "videos" else None
+        """The videos of a list, with the packet index in its folder; every process of a run calls it."""
+        index = index_beside(video_list, spec.root) if spec.storage == "videos" else None
         return cls(spec, records, decoder, index, pixels, least_side)
 
     def path(self, index: int) -> Path:

@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ops.checkpoints import Description
-from ops.data import BadVideos, DatasetSpec, VideoRecord, VideoSource, check_first_video, read_list, test_scale
-from ops.runtime import Fact, InputError, get_logger, require_agreement
-from ops.settings import FeatureConfig, TestConfig, facts_of
+from ops.data import (
+    BadVideos,
+    DatasetSpec,
+    VideoRecord,
+    VideoSource,
+    check_first_video,
+    read_list,
+    test_scale,
+)
+from ops.runtime import InputError, get_logger
+from ops.settings import FeatureConfig, TestConfig, UsedList, require_same_run
 from ops.video import choose_decoder
 
 Config = TypeVar("Config", TestConfig, FeatureConfig)
@@ -26,7 +34,7 @@ def open_list(
     config = with_data(config, contents, found)
     everything = read_list(config.data.val_list, config.data)
     records = everything[: config.max_num]
-    require_agreement([*facts_of(config), Fact("list", everything.digest(), str(config.data.val_list))])
+    require_same_run(config, config.data, [UsedList("list", config.data.val_list, everything)])
     skip = config.on_bad_video == "skip"
     check_first_video(records, config.data, skip)
     return config, records, BadVideos(config.data.val_list, len(records), skip, config.max_bad)

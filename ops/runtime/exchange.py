@@ -120,18 +120,18 @@ def from_main(item: Any) -> Any:
     return box[0]
 
 
-def bytes_from_main(content: bytes | None) -> bytes | memoryview:
-    """The first process's bytes, everywhere, piece by piece."""
+def bytes_from(rank: int, content: bytes | None) -> bytes | memoryview:
+    """One process's bytes, everywhere, piece by piece; the others have None."""
     if distributed.world_size() == 1:
         assert content is not None
         return content
-    size = from_main(None if content is None else len(content))
+    size = from_all(None if content is None else len(content))[rank]
     received = torch.empty(size if content is None else 0, dtype=torch.uint8)
     for start in range(0, size, CHUNK):
         piece = received[start : start + CHUNK]
         if content is not None:
             piece = torch.frombuffer(bytearray(content[start : start + CHUNK]), dtype=torch.uint8)
-        dist.broadcast(piece, src=0, group=distributed.host_group())
+        dist.broadcast(piece, src=rank, group=distributed.host_group())
     return received.numpy().data if content is None else content
 
 

@@ -1,3 +1,5 @@
+from .agreement import UsedList as UsedList
+from .agreement import require_same_run as require_same_run
 from .announcement import announce as announce
 from .command_lines import curves_parser as curves_parser
 from .command_lines import explain_parser as explain_parser
@@ -14,7 +16,6 @@ from .results import ReportConfig as ReportConfig
 from .results import ResultsConfig as ResultsConfig
 from .saved import config_changes as config_changes
 from .saved import config_dict as config_dict
-from .saved import facts_of as facts_of
 from .shared import DecoderSettings as DecoderSettings
 from .sources import add_source_arguments as add_source_arguments
 from .sources import resolve_sources as resolve_sources

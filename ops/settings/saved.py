@@ -1,11 +1,11 @@
 """Settings as they are saved beside a run, and what differs when it resumes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ops.runtime import Fact, declared
+from ops.runtime import declared
 from ops.settings.training import TrainConfig
 
 
@@ -20,29 +20,6 @@ def config_dict(config: Any) -> dict[str, Any]:
         return str(value) if isinstance(value, Path) else value
 
     return {key: plain(value) for key, value in asdict(config).items() if key != "given"}
-
-
-# What each machine may have in a place, or in a number, of its own: files are compared by content.
-_OF_ONE_MACHINE = {
-    "dataset.root", "dataset.train_list", "dataset.val_list", "workers", "gpus", "pretrain", "tune_from", "resume",
-    "root_log", "root_model", "weights", "output_dir", "csv_file", "read_from",
-}  # fmt: skip
-
-
-def facts_of(config: Any) -> list[Fact]:
-    """The settings that all processes of a run must have in common."""
-
-    def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-        for name, value in values.items():
-            if isinstance(value, Mapping):
-                yield from flat(value, f"{prefix}{name}.")
-            elif prefix + name not in _OF_ONE_MACHINE:
-                yield prefix + name, value
-
-    settings = dict(flat(config_dict(config)))
-    names = settings.pop("dataset.class_names")
-    place = f"{config.dataset.root / 'classes.txt'} or --class_names"
-    return [*(Fact(name, value) for name, value in settings.items()), Fact("class names", names, place)]
 
 
 def config_changes(saved: Mapping[str, Any], now: Mapping[str, Any], kind: type = TrainConfig) -> list[str]:

@@ -11,20 +11,24 @@ from typing import Any
 import torch
 
 from ops.checkpoints import load_weights, read_shared_checkpoint, tune_from, with_weights
-from ops.data import VideoList, VideoRecord, VideoSource, least_train_side, test_scale
+from ops.data import (
+    VideoList,
+    VideoRecord,
+    VideoSource,
+    least_train_side,
+    test_scale,
+)
 from ops.evaluation import Checkpoint
 from ops.models import Recognizer, build_model, use_channels_last, use_deform_backend
 from ops.runtime import (
-    Fact,
     distributed,
     exchange,
     get_logger,
     grad_scaler,
     plural,
-    require_agreement,
     use_fast_products,
 )
-from ops.settings import TrainConfig, facts_of
+from ops.settings import TrainConfig, UsedList, require_same_run
 from ops.training.checkpoint_defaults import warn, with_checkpoint, with_named
 from ops.training.clips import TrainingClips, batch_sampler, open_list
 from ops.training.ema import WeightAverage
@@ -110,14 +114,15 @@ def evaluate(config: TrainConfig, device: torch.device) -> dict[str, float]:
 
 
 def agree_on(config: TrainConfig, train_records: VideoList | None, val_records: VideoList) -> None:
-    """Make sure that all processes have the same settings and the same lists, wherever these lie.
+    """Make sure that all processes have the same settings, lists and videos, wherever these lie.
 
     Raises:
         InputError: one differs.
     """
-    lists = [("training list", train_records, config.dataset.train_list)] if train_records is not None else []
-    lists.append(("validation list", val_records, config.dataset.val_list))
-    require_agreement([*facts_of(config), *(Fact(name, found.digest(), str(path)) for name, found, path in lists)])
+    data = config.dataset
+    lists = [UsedList("training list", data.train_list, train_records)] if train_records is not None else []
+    lists.append(UsedList("validation list", data.val_list, val_records))
+    require_same_run(config, data, lists)
 
 
 def validation_source(config: TrainConfig, records: Sequence[VideoRecord], decoder: str) -> VideoSource:

@@ -5,6 +5,8 @@ from .errors import MAX_FRAMES as MAX_FRAMES
 from .errors import VideoError as VideoError
 from .errors import one_line as one_line
 from .frame_folder import FrameFolder as FrameFolder
+from .index.machines import index_beside as index_beside
+from .index.machines import require_same_frames as require_same_frames
 from .index.packet_index import PacketIndex as PacketIndex
 from .names import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 from .names import is_video_name as is_video_name

@@ -12,6 +12,7 @@ import pytest
 from ops.video.index import known as memory
 from ops.video.index import packet_index
 from ops.video.index.known import Known, state_of
+from ops.video.index.machines import index_beside
 from ops.video.index.packet_index import NAME, PacketIndex, pack, unpack
 from ops.video.pyav import PyAVReader
 from tests import media
@@ -36,7 +37,7 @@ def opened(path: Path, index: PacketIndex) -> bool:
 
 
 def test_what_is_known_comes_back(tmp_path: Path) -> None:
-    index = PacketIndex.beside(tmp_path / "train.txt", tmp_path)
+    index = index_beside(tmp_path / "train.txt", tmp_path)
     path = video(tmp_path / "a b")
     reader = PyAVReader(path, index)
     stored = Known(reader._length, reader._places, reader._packets)
@@ -57,7 +58,7 @@ def test_what_is_known_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
-    index = PacketIndex.beside(tmp_path / "train.txt", tmp_path)
+    index = index_beside(tmp_path / "train.txt", tmp_path)
     path = video(tmp_path)
     assert opened(path, index)
     index.close()
@@ -81,7 +82,7 @@ def fill(index: PacketIndex, state: memory.FileState, worker: int, stop: bool) -
 
 
 def test_several_processes_write_and_one_is_killed(tmp_path: Path) -> None:
-    index = PacketIndex.beside(tmp_path / "train.txt", tmp_path)
+    index = index_beside(tmp_path / "train.txt", tmp_path)
     state = state_of(video(tmp_path))
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=fill, args=(index, state, w, w == 2)) for w in range(3)]
@@ -105,14 +106,14 @@ def test_one_line_where_it_cannot_be_kept(tmp_path: Path, wrong: str, caplog: py
     elif wrong == "a folder":
         file.mkdir()
     video_list = tmp_path / ("no such folder" if wrong == "nowhere" else ".") / "train.txt"
-    assert PacketIndex.beside(video_list, tmp_path) is None
+    assert index_beside(video_list, tmp_path) is None
     (record,) = caplog.records
     assert NAME in record.getMessage() and "no index of packets is kept" in record.getMessage()
     assert len(PyAVReader(video(tmp_path), None)) == 30
 
 
 def test_damage_that_comes_later_costs_time_alone(tmp_path: Path) -> None:
-    index = PacketIndex.beside(tmp_path / "train.txt", tmp_path)
+    index = index_beside(tmp_path / "train.txt", tmp_path)
     path = video(tmp_path)
     assert opened(path, index)
     index.close()

@@ -34,7 +34,7 @@ from ops.runtime import (
     show,
     try_lock,
 )
-from ops.video import PacketIndex, choose_decoder
+from ops.video import PacketIndex, choose_decoder, index_beside
 
 JOURNAL = ".check_dataset{}.jsonl"  # of all videos, or of one part of them
 
@@ -118,7 +118,7 @@ def check(spec: DatasetSpec, lists: Sequence[VideoList], options: CheckOptions) 
 def indexes_beside(lists: Sequence[VideoList], spec: DatasetSpec) -> Iterator[PacketIndex]:
     """That of packets in each folder of lists of video files, where there can be one."""
     for folder in dict.fromkeys(part.path.parent for part in lists if spec.storage == "videos"):
-        index = PacketIndex.beside(folder / "list", spec.root)
+        index = index_beside(folder / "list", spec.root)
         if index is not None:
             yield index
 

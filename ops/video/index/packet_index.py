@@ -6,30 +6,38 @@ Whatever goes wrong with it costs time, never a run: then each process finds out
 """
 
 import contextlib
+import hashlib
 import json
 import os
+import secrets
 import sqlite3
 import struct
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from multiprocessing.util import Finalize
 from pathlib import Path
 
 import numpy as np
 
-from ops.runtime import get_logger, launcher
 from ops.video.frame_index import Places
 from ops.video.index.direct import Coding, Colours, Packets
 from ops.video.index.known import FileState, Known, state_of
 
 NAME = ".packet_index.sqlite3"
-VERSION = 1  # of what a row holds
+VERSION = 2  # of what a row holds
 WAIT = 5.0  # seconds for another process that writes
 KEPT_ROWS, KEPT_SECONDS = 32, 2.0  # rows that are not written yet, and since when
-TABLE = "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, modified INTEGER, known BLOB)"
+TABLE = "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, modified INTEGER, digest INTEGER, known BLOB)"
+LIST = "SELECT path, digest FROM files ORDER BY path"
+MAKE = (
+    "DROP TABLE IF EXISTS files",  # of another version
+    TABLE,
+    "CREATE INDEX digests ON files (path, digest)",  # so that listing them reads no row
+    f"PRAGMA user_version = {VERSION}",
+)
 FIND = "SELECT known FROM files WHERE path = ? AND size = ? AND modified = ?"
-PUT = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)"
+PUT = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)"
 
 
 class PacketIndex:
@@ -45,7 +53,7 @@ class PacketIndex:
         self.file = file
         self.writes = writes
         self._root = os.path.join(os.path.abspath(root), "")
-        self._rows: list[tuple[str, int, int, bytes]] = []
+        self._rows: list[tuple[str, int, int, int, bytes]] = []
         self._written = time.monotonic()
         self._connection: sqlite3.Connection | None = None
         self._process = self._saves_in = -1  # that opened the connection, that closes it at its end
@@ -53,39 +61,41 @@ class PacketIndex:
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "_connection": None, "_process": -1, "_saves_in": -1, "_rows": []}
 
-    @classmethod
-    def beside(cls, video_list: Path, root: Path) -> "PacketIndex | None":
-        """That of the lists in a folder, made if there is none; None, and one line that says so, where that cannot be.
+    def create(self) -> int:
+        """Make the file if there is none of this version, and let go of it again: workers are forked later.
 
-        The first machine's processes write: locks of files on a network are not to be trusted over machines.
-        """
-        file = video_list.with_name(NAME)
-        index = cls(file, root, writes=launcher.rank() < launcher.local_world_size())
-        try:
-            index.create()
-        except sqlite3.Error as error:
-            if launcher.rank() == 0:
-                get_logger().warning(
-                    "%s: no index of packets is kept, so opening a video takes a few milliseconds more: %s", file, error
-                )
-            return None
-        return index
-
-    def create(self) -> None:
-        """Make the file if there is none, and let go of it again: workers are forked later.
+        Returns:
+            Its number, which no other index has.
 
         Raises:
             sqlite3.Error: it cannot be made or read.
         """
         connection = self._connect()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, VERSION):
-            raise sqlite3.DatabaseError(f"expected version {VERSION}, got {version}")
-        if version == 0 and self.writes:
+        if self._number("user_version") < VERSION:
+            connection.execute("BEGIN IMMEDIATE")
             with connection:
-                connection.execute(TABLE)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+                if self._number("user_version") < VERSION:  # no other process was faster
+                    for statement in (*MAKE, f"PRAGMA application_id = {secrets.randbits(31)}"):
+                        connection.execute(statement)
+        if (version := self._number("user_version")) != VERSION:
+            raise sqlite3.DatabaseError(f"expected version {VERSION}, got {version}")
+        number = self._number("application_id")
         self.close()
+        return number
+
+    def _number(self, name: str) -> int:
+        """One of the numbers that SQLite keeps for its users."""
+        return int(self._connect().execute(f"PRAGMA {name}").fetchone()[0])
+
+    def digests(self) -> Iterator[tuple[str, int]]:
+        """The names of all files, sorted, and what tells whether two of them have the same frames; none without it."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._number("user_version") == VERSION:
+                yield from self._connect().execute(LIST)
+
+    def path(self, name: str) -> Path:
+        """The file of a name."""
+        return Path(self._root, name)
 
     def recall(self, state: FileState) -> Known | None:
         """What is in it of a file, if the file has not changed."""
@@ -102,7 +112,8 @@ class PacketIndex:
         if self._saves_in != os.getpid():  # what is left is written when the process ends
             self._saves_in = os.getpid()
             Finalize(None, self.close, exitpriority=1)
-        self._rows.append((self._name(state), state.size, state.modified, pack(known)))
+        digest = digest_of(state.size, known)
+        self._rows.append((self._name(state), state.size, state.modified, digest, pack(known)))
         if len(self._rows) >= KEPT_ROWS or time.monotonic() > self._written + KEPT_SECONDS:
             self.flush()
 
@@ -151,6 +162,15 @@ class PacketIndex:
 
     def _name(self, state: FileState) -> str:
         return os.fsencode(state.path.removeprefix(self._root)).decode("utf-8", "backslashreplace")
+
+
+def digest_of(size: int, known: Known) -> int:
+    """Eight bytes that follow from a file's size in bytes, and from which frames it has."""
+    digest = hashlib.blake2b(struct.pack("<qq", size, known.length), digest_size=8)
+    if known.places is not None:
+        for column in known.places.times, known.places.starts, known.places.shown:
+            digest.update(np.int64(len(column)).tobytes() + column.astype(np.int64).tobytes())
+    return int.from_bytes(digest.digest(), "little", signed=True)
 
 
 def pack(known: Known) -> bytes:

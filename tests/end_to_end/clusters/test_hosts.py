@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ops.video.index.packet_index import NAME, PacketIndex
+from ops.video.pyav import PyAVReader
+from tests import media
 from tests.commands import REPOSITORY
 from tests.processes.host_runs import (
     ELSEWHERE,
@@ -35,6 +38,9 @@ def test_nothing_is_shared_but_the_network(hosts: Hosts) -> None:
     """Train one epoch; then resume, from checkpoints that only the first host has."""
     train(hosts, "--epochs", "1")
     assert not list(hosts.all[1].folder.rglob("*.pth.tar"))
+    indexes = [host.folder / place / NAME for host, place in zip(hosts.all, ("data/motion", "elsewhere"), strict=True)]
+    known = [{name for name, _ in PacketIndex(file, file.parent, writes=False).digests()} for file in indexes]
+    assert all(known) and known[0] != known[1]  # each has read other videos, and remembers its own
     output = train(hosts, "--epochs", "2", "--resume", "auto")
     assert "resuming from checkpoint" in output and "after 1 epoch" in output
     assert torch.load(last(hosts), weights_only=True)["position"]["epoch"] == 2
@@ -165,6 +171,27 @@ class TestBadInput:
             refused(hosts.start(*TRAIN, own=ELSEWHERE), expected, expected)
         finally:
             path.write_text(content)
+
+    def test_another_video(self, hosts: Hosts) -> None:
+        """Which both machines have read in an earlier run."""
+        roots = [hosts.first.folder / "data/motion", hosts.all[1].folder / "elsewhere"]
+        videos = [root / "videos/val/00006.mp4" for root in roots]
+        content = videos[1].read_bytes()
+        train(hosts, "--epochs", "1")
+        try:
+            media.make_video(videos[1], 11)
+            for root, video in zip(roots, videos, strict=True):
+                index = PacketIndex(root / NAME, root)
+                PyAVReader(video, index)
+                index.close()
+            expected = (
+                r"elsewhere/.packet_index.sqlite3, rank 1 on hostB: expected the frames of videos/val/00006.mp4 that "
+                r"data/motion/.packet_index.sqlite3, rank 0 on hostA, has, got \d+ bytes, 11 frames instead of "
+            )
+            refused(hosts.start(*TRAIN, "--epochs", "2", "--resume", "auto", own=ELSEWHERE), expected, expected)
+        finally:
+            videos[1].write_bytes(content)
+        train(hosts, "--epochs", "2", "--resume", "auto")  # what is known of a file that has changed does not count
 
     def test_another_setting(self, hosts: Hosts) -> None:
         own = ((), (*ELSEWHERE[1], "--wd", "0.1"))

@@ -1,0 +1,161 @@
+"""The packet indexes of two machines, here processes with folders of their own: who writes, what must be the same."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.runtime import InputError, exchange
+from ops.video.index import known as memory
+from ops.video.index.machines import index_beside, require_same_frames
+from ops.video.index.packet_index import NAME, PacketIndex
+from ops.video.pyav import PyAVReader
+from tests import media
+from tests.two_processes import in_two_processes
+
+
+def own_machine(rank: int) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+
+
+def video(path: Path, frames: int) -> Path:
+    return media.make_video(path, frames, options={"g": "10", "bf": "2"})
+
+
+def look(index: PacketIndex | None, *paths: Path) -> None:
+    assert index is not None and index.writes
+    for path in paths:
+        memory._known.clear()
+        PyAVReader(path, index)
+    index.close()
+
+
+def compare(root: Path, *names: str) -> str:
+    """What a comparison of a run of some videos says, the same everywhere."""
+
+    def videos() -> Iterator[Path]:
+        return (root / name for name in names)
+
+    said = ""
+    try:
+        require_same_frames([root / "train.txt", root / "val.txt"], root, videos)
+    except InputError as error:
+        said = str(error)
+    assert exchange.from_all(said) == [said] * 2
+    return said
+
+
+def own_folders(rank: int, folder: str) -> None:
+    own_machine(rank)
+    root = Path(folder, f"machine{rank}")
+    same, other, late = (root / name for name in ("same.mp4", "a/other.mp4", "late.mp4"))
+    video(same, 30)
+    video(other, 20 + 5 * rank)
+    video(late, 12)
+    files = [str(Path(folder, f"machine{number}", NAME)) for number in (0, 1)]
+
+    assert compare(root, "same.mp4") == ""  # neither has one
+    index = index_beside(root / "train.txt", root)
+    assert compare(root, "same.mp4") == ""  # they are empty
+    look(index, same, *[late] * rank)
+    os.utime(same, ns=(0, rank))  # copied at another time, and looked at again
+    look(index, same)
+    exchange.barrier()
+    assert compare(root, "same.mp4", "late.mp4") == ""  # what one alone knows does not matter
+    look(index, other)
+    exchange.barrier()
+    sizes = exchange.from_all(other.stat().st_size)
+    said = compare(root, "same.mp4", "a/other.mp4")
+    assert said.startswith(f"{files[1]}, rank 1 on ")
+    assert f"expected the frames of a/other.mp4 that {files[0]}, rank 0 on " in said
+    assert f"got {sizes[1]} bytes, 25 frames instead of {sizes[0]} bytes, 20 frames (" in said
+    assert compare(root, "same.mp4") == ""  # it is not of the run
+    stamp = other.stat().st_mtime_ns
+    if rank == 1:
+        os.utime(other, ns=(0, 5))  # its row does not count any more
+    assert compare(root, "a/other.mp4") == ""
+    os.utime(other, ns=(0, stamp))
+    assert "a/other.mp4" in compare(root, "a/other.mp4")
+    if rank == 0:
+        other.unlink()
+    assert compare(root, "a/other.mp4") == ""
+    if rank == 0:
+        Path(files[0]).write_bytes(b"no index" * 1000)
+    assert compare(root, "same.mp4", "a/other.mp4") == ""  # an index that cannot be read is none
+
+
+def damage(rank: int, folder: str) -> None:
+    """One machine has found a video to be damaged, which changes how its frames are decoded; here it is the first."""
+    own_machine(rank)
+    root = Path(folder, f"machine{rank}")
+    path = video(root / "v.mp4", 30)
+    index = index_beside(root / "train.txt", root)
+    look(index, path)
+    if rank == 0:
+        index.distrust(path, 30)
+        index.close()
+    exchange.barrier()
+    assert "30 frames instead of " in (said := compare(root, "v.mp4")) and "30 frames in no certain order (" in said
+
+
+def one_folder(rank: int, folder: str) -> None:
+    own_machine(rank)
+    root = Path(folder, "shared")
+    root.mkdir(exist_ok=True)
+    exchange.barrier()
+    index = index_beside(root / "train.txt", root)
+    assert index is not None and index.writes == (rank == 0)
+    path = root / "v.mp4"
+    if rank == 0:
+        video(path, 30)
+        look(index, path)
+    exchange.barrier()
+    memory._known.clear()
+    assert PyAVReader(path, index)._container is None  # it reads what the other has written
+    assert compare(root, "v.mp4") == ""
+    copied = Path(folder, f"copy{rank}")
+    shutil.copytree(root, copied)
+    index = index_beside(copied / "train.txt", copied)
+    assert index is not None and index.writes == (rank == 0)  # nothing tells a copy from the file itself
+
+
+def processes_of_one_machine(rank: int, folder: str) -> None:
+    own_machine(rank)
+    os.environ |= {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
+    for _ in range(2):
+        index = index_beside(Path(folder, "train.txt"), Path(folder))
+        assert index is not None and index.writes
+
+
+def nowhere(rank: int, folder: str) -> None:
+    """The second machine cannot keep one; the first one's is as ever."""
+    own_machine(rank)
+    root = Path(folder, f"machine{rank}")
+    if rank == 0:
+        root.mkdir()
+    index = index_beside(root / "train.txt", root)
+    assert (index is None) == (rank == 1)
+    assert compare(root) == ""
+
+
+@pytest.mark.parametrize("what", [own_folders, damage, one_folder, processes_of_one_machine, nowhere])
+def test_two_machines(tmp_path: Path, what: object) -> None:
+    in_two_processes(what, str(tmp_path))
+
+
+def test_an_index_of_an_earlier_version_is_made_anew(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / NAME)
+    connection.execute("CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, modified INTEGER, known BLOB)")
+    connection.execute("INSERT INTO files VALUES ('v.mp4', 1, 2, x'00')")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    assert list(PacketIndex(tmp_path / NAME, tmp_path, writes=False).digests()) == []
+    index = index_beside(tmp_path / "train.txt", tmp_path)
+    assert list(index.digests()) == []
+    look(index, video(tmp_path / "v.mp4", 30))
+    ((name, _),) = index.digests()
+    assert name == "v.mp4" and index.path(name) == tmp_path / name
