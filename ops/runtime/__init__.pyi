@@ -25,6 +25,7 @@ from .folder_lock import release as release
 from .folder_lock import try_lock as try_lock
 from .hosts.agreement import Fact as Fact
 from .hosts.agreement import require_agreement as require_agreement
+from .hosts.torchrun import run_torchrun as run_torchrun
 from .interruption import StopRequest as StopRequest
 from .interruption import shield_worker as shield_worker
 from .logger import get_logger as get_logger

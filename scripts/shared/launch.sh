@@ -30,7 +30,7 @@ fi
 if [[ -n ${launcher:-} ]]; then
     read -ra options <<<"${TORCHRUN:-}"
     launcher=(
-        "$repository/ops/runtime/hosts/torchrun.py" "${launcher[@]}" --nproc_per_node="$gpus"
+        "$repository/scripts/shared/torchrun.py" "${launcher[@]}" --nproc_per_node="$gpus"
         ${options[@]+"${options[@]}"}
     )
 fi

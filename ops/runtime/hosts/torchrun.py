@@ -1,10 +1,8 @@
-"""torchrun with its own failures in one line; scripts/shared/launch.sh starts runs of several processes with it.
-
-    python ops/runtime/hosts/torchrun.py [options of torchrun] main.py ...
+"""PyTorch's torchrun, with failures of its own in one line.
 
 torchrun answers an error of a script, which the script has explained, and a machine that never comes with pages of
 traceback, and waits without end where another program listens at the first machine's port and never answers. Here the
-exit status is the script's, and a rendezvous that fails is one line and status 2.
+exit status is the script's, and what torchrun cannot do is one line and status 2.
 """
 
 import argparse
@@ -12,29 +10,41 @@ import logging
 import os
 import sys
 import threading
-from pathlib import Path
+from collections.abc import Sequence
+from typing import NoReturn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # ops/, from any working directory
+from torch.distributed import DistError, DistNetworkError, run
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous.api import RendezvousConnectionError, RendezvousError
+from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint
 
-EXIT_BAD_INPUT = 2
+from ops.runtime.errors import EXIT_BAD_INPUT, InputError, report
+from ops.runtime.hosts.store import NoAnswerError, connect, why_not
+
 EXIT_SIGNAL = 128  # plus its number
-SECONDS = {"static": ("timeout", 600.0), "c10d": ("read_timeout", 60.0)}  # for the first machine, in --rdzv-conf
+SECONDS = {"static": ("timeout", 900.0), "c10d": ("read_timeout", 60.0)}  # for the first machine, in --rdzv-conf
 
 
-def main() -> int:
-    """Run torchrun on this process's command line; returns the exit status."""
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # sockets show each try, with pages of C++
-    from torch.distributed import DistError, DistNetworkError, run
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.elastic.rendezvous.api import RendezvousConnectionError, RendezvousError
+def run_torchrun(arguments: Sequence[str]) -> NoReturn:
+    """Run torchrun on a command line, and end this process with the script's exit status.
 
+    Raises:
+        InputError: torchrun does not understand the command line.
+    """
     logging.disable(logging.ERROR)  # of torchrun alone: the scripts are processes of their own
-    place = _first_machine(run.parse_args(sys.argv[1:]))
+    place = _first_machine(_options(arguments))
     if place is not None:
         threading.Thread(target=_require_answer, args=place, daemon=True).start()
+    status = _run(arguments, place)
+    sys.stdout.flush()
+    os._exit(status)  # a thread that waits for another program's answer would not let Python end
+
+
+def _run(arguments: Sequence[str], place: tuple[str, int, float] | None) -> int:
+    """torchrun from beginning to end; returns the exit status."""
     try:
-        run.main()
+        run.main(list(arguments))
     except ChildFailedError as error:
         code = error.get_first_failure()[1].exitcode
         return code if code >= 0 else EXIT_SIGNAL - code
@@ -43,28 +53,45 @@ def main() -> int:
     except (DistError, RendezvousError) as error:
         if place is not None and isinstance(error, (DistNetworkError, RendezvousConnectionError)):
             return _unmet(error, *place[:2])
-        return _report(" ".join(str(error).strip().partition("\n")[0].split()) or type(error).__name__)
+        return _not_met(" ".join(str(error).strip().partition("\n")[0].split()) or type(error).__name__)
+    except (AssertionError, ValueError) as error:
+        report(_refusal(error))
+        return EXIT_BAD_INPUT
     return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = run.get_args_parser()
+
+    def refuse(words: str) -> NoReturn:
+        raise InputError(f"torchrun: {words} (see --help)")
+
+    parser.error = refuse  # type: ignore[assignment,method-assign]  # not with a page of usage
+    return parser.parse_args(arguments)
 
 
 def _first_machine(options: argparse.Namespace) -> tuple[str, int, float] | None:
     """Host and port at which torchrun meets that of other machines, and for how many seconds it tries."""
-    from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint
-    from torch.distributed.run import config_from_args
-
     options.master_port = options.master_port or 29500
-    config = config_from_args(options)[0]
-    conf = config.rdzv_configs
-    if config.max_nodes == 1 or config.rdzv_backend not in SECONDS or conf.get("store_type") == "file":
-        return None
-    name, default = SECONDS[config.rdzv_backend]
-    return *parse_rendezvous_endpoint(config.rdzv_endpoint, 29400), float(conf.get(name, default))
+    try:
+        config = run.config_from_args(options)[0]
+        conf = config.rdzv_configs
+        if config.max_nodes == 1 or config.rdzv_backend not in SECONDS or conf.get("store_type") == "file":
+            return None
+        name, default = SECONDS[config.rdzv_backend]
+        return *parse_rendezvous_endpoint(config.rdzv_endpoint, 29400), float(conf.get(name, default))
+    except (AssertionError, ValueError, RuntimeError) as error:
+        raise InputError(_refusal(error)) from None
+
+
+def _refusal(error: Exception) -> str:
+    """What torchrun does not accept, in words; it has none for numbers out of range."""
+    numbers = "expected --nnodes as N or MIN:MAX from 1, --nproc_per_node from 1 and --max-restarts from 0"
+    return f"torchrun: {str(error).strip() or numbers} (see --help)"
 
 
 def _require_answer(host: str, port: int, seconds: float) -> None:
     """Meanwhile, see whether torchrun of the first machine answers."""
-    from ops.runtime.hosts.store import NoAnswerError, connect
-
     try:
         connect(host, port, seconds)
     except NoAnswerError as error:
@@ -74,18 +101,9 @@ def _require_answer(host: str, port: int, seconds: float) -> None:
 
 
 def _unmet(error: Exception, host: str, port: int) -> int:
-    from ops.runtime.hosts.store import why_not
-
-    return _report(f"{host}:{port}: {why_not(error, host, port)}")
+    return _not_met(f"{host}:{port}: {why_not(error, host, port)}")
 
 
-def _report(words: str) -> int:
-    message = f"error: expected torchrun to meet torchrun on the other machines, got {words}"
-    print(message, file=sys.stderr, flush=True)
+def _not_met(words: str) -> int:
+    report(f"expected torchrun to meet torchrun on the other machines, got {words}")
     return EXIT_BAD_INPUT
-
-
-if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    os._exit(status)  # a thread that waits for another program's answer would not let Python end
