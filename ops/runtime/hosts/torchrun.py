@@ -16,7 +16,7 @@ from typing import NoReturn
 from torch.distributed import DistError, DistNetworkError, run
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.elastic.rendezvous.api import RendezvousConnectionError, RendezvousError
+from torch.distributed.elastic.rendezvous.api import RendezvousConnectionError, RendezvousError, RendezvousTimeoutError
 from torch.distributed.elastic.rendezvous.utils import parse_rendezvous_endpoint
 
 from ops.runtime.errors import EXIT_BAD_INPUT, InputError, report
@@ -53,7 +53,10 @@ def _run(arguments: Sequence[str], place: tuple[str, int, float] | None) -> int:
     except (DistError, RendezvousError) as error:
         if place is not None and isinstance(error, (DistNetworkError, RendezvousConnectionError)):
             return _unmet(error, *place[:2])
-        return _not_met(" ".join(str(error).strip().partition("\n")[0].split()) or type(error).__name__)
+        words = str(error).strip().partition("\n")[0]
+        if isinstance(error, RendezvousTimeoutError) or "wait timeout" in words:  # whose words are keys of a store
+            words = "too few in time, or two with one --node-rank"
+        return _not_met(words or type(error).__name__)
     except (AssertionError, ValueError) as error:
         report(_refusal(error))
         return EXIT_BAD_INPUT

@@ -129,7 +129,7 @@ class TestLauncher:
         refused(processes, *["rank 1 on hostB: expected 2 machines as rank 0 on hostA, got 3"] * 2)
 
     def test_a_host_that_never_comes(self, hosts: Hosts) -> None:
-        words = "error: expected torchrun to meet torchrun on the other machines, got (wait timeout|Timed out)"
+        words = "error: expected torchrun to meet torchrun on the other machines, got (too few in time|Timed out)"
         refused([self.start(hosts, 0, torchrun="--rdzv-conf=timeout=5")], words)
 
     @pytest.mark.parametrize("says", ["", "SSH-2.0-OpenSSH_9.2\r\n"])
