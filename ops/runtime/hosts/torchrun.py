@@ -1,8 +1,9 @@
 """PyTorch's torchrun, with failures of its own in one line.
 
 torchrun answers an error of a script, which the script has explained, and a machine that never comes with pages of
-traceback, and waits without end where another program listens at the first machine's port and never answers. Here the
-exit status is the script's, and what torchrun cannot do is one line and status 2.
+traceback, and waits without end where another program listens at the first machine's port and never answers, or for
+minutes where the first machine has lost power. Here the exit status is the script's, and what torchrun cannot do is one
+line and status 2.
 """
 
 import argparse
@@ -10,8 +11,11 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Sequence
-from typing import NoReturn
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
 
 from torch.distributed import DistError, DistNetworkError, run
 from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -23,6 +27,7 @@ from ops.runtime.errors import EXIT_BAD_INPUT, InputError, report
 from ops.runtime.hosts.store import NoAnswerError, connect, why_not
 
 EXIT_SIGNAL = 128  # plus its number
+LOOK_SECONDS = 1.0
 SECONDS = {"static": ("timeout", 900.0), "c10d": ("read_timeout", 60.0)}  # for the first machine, in --rdzv-conf
 
 
@@ -94,13 +99,42 @@ def _refusal(error: Exception) -> str:
 
 
 def _require_answer(host: str, port: int, seconds: float) -> None:
-    """Meanwhile, see whether torchrun of the first machine answers."""
+    """Meanwhile, see whether torchrun of the first machine answers: now, and whenever no script runs here.
+
+    While scripts run, they have a patience of their own. A connection that is closed ends this: torchrun sees it, too.
+    """
     try:
-        connect(host, port, seconds)
+        store = connect(host, port, seconds)
     except NoAnswerError as error:
         os._exit(_unmet(error, host, port))
     except RuntimeError:
         return  # torchrun gets the same error and says it
+    heard = [time.monotonic()]
+    listener = threading.Thread(target=_listen, args=(store, heard), daemon=True)
+    listener.start()
+    while time.monotonic() < heard[0] + seconds or _runs_scripts():
+        time.sleep(LOOK_SECONDS)
+        if not listener.is_alive():
+            return
+    os._exit(_not_met(f"{host}:{port}: no answer any more for {seconds:g} seconds"))
+
+
+def _listen(store: Any, heard: list[float]) -> None:
+    """Keep when the store answered last, until its connection is closed."""
+    with suppress(RuntimeError):
+        while True:
+            store.check(["anything"])
+            heard[0] = time.monotonic()
+            time.sleep(LOOK_SECONDS)
+
+
+def _runs_scripts() -> bool:
+    """Whether this process has children, or Linux does not say."""
+    try:
+        children = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    except OSError:  # a thread has ended meanwhile
+        return True
+    return not children or any(children)
 
 
 def _unmet(error: Exception, host: str, port: int) -> int:

@@ -132,6 +132,18 @@ class TestLauncher:
         words = "error: expected torchrun to meet torchrun on the other machines, got (too few in time|Timed out)"
         refused([self.start(hosts, 0, torchrun="--rdzv-conf=timeout=5")], words)
 
+    def test_the_first_host_loses_power(self, hosts: Hosts) -> None:
+        """Which keeps torchrun's store: the other one's waits for no answer that it cannot get."""
+        options, torchrun = ("--epochs", "2", "-p", "1", *SOON), "--rdzv-conf=timeout=10 --max-restarts=3"
+        first, second = (self.start(hosts, number, *options, torchrun=torchrun) for number in (0, 1))
+        until(first, "step 2/4")
+        hosts.cut()
+        hosts.first.kill()
+        statuses, _, errors = ends([second])
+        assert statuses == [2] and len(said := errors[0].splitlines()) == 2, errors
+        assert "another process of this run has ended or cannot be reached" in said[0]
+        assert said[1].endswith(f"got {hosts.first.address}:29500: no answer any more for 10 seconds")
+
     @pytest.mark.parametrize("says", ["", "SSH-2.0-OpenSSH_9.2\r\n"])
     def test_a_port_in_use(self, hosts: Hosts, says: str) -> None:
         """By a program that never answers, or by one that greets first."""
