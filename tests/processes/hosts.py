@@ -171,7 +171,12 @@ class Hosts:
     ) -> subprocess.Popen:
         """torchrun on one host; these hosts do not know each other's names, so its address is told."""
         host = self.all[number]
-        launch = [sys.executable, "-m", "torch.distributed.run", f"--local-addr={host.address}", *launcher]
+        launch = [
+            sys.executable,
+            str(REPOSITORY / "scripts/shared/torchrun.py"),
+            f"--local-addr={host.address}",
+            *launcher,
+        ]
         return host.start(*launch, str(REPOSITORY / script), *options, **environment)
 
 
