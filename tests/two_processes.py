@@ -1,4 +1,4 @@
-"""Functions in two processes that talk by gloo."""
+"""Functions in two processes, or more, that talk by gloo."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +8,9 @@ import torch.multiprocessing
 from torch import distributed
 
 
-def _join(rank: int, store: str, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _join(rank: int, count: int, store: str, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=count)
     try:
         function(rank, *arguments)
     finally:
@@ -19,5 +19,10 @@ def _join(rank: int, store: str, function: Callable[..., None], arguments: tuple
 
 def in_two_processes(function: Callable[..., None], folder: str, *arguments: Any) -> None:
     """Call ``function(rank, folder, ...)`` of a test module in two processes; ``folder`` is empty and theirs."""
+    in_processes(2, function, folder, *arguments)
+
+
+def in_processes(count: int, function: Callable[..., None], folder: str, *arguments: Any) -> None:
+    """The same in any number of processes."""
     store = str(Path(folder) / "store")
-    torch.multiprocessing.spawn(_join, (store, function, (folder, *arguments)), nprocs=2)
+    torch.multiprocessing.spawn(_join, (count, store, function, (folder, *arguments)), nprocs=count)
