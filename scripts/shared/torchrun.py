@@ -16,7 +16,7 @@ from ops.runtime import run_script
 
 
 def main() -> None:
-    from ops.runtime import run_torchrun  # of PyTorch's C++, which prints less once run_script has begun
+    from ops.runtime import run_torchrun  # after run_script has set how much PyTorch's C++ prints
 
     run_torchrun(sys.argv[1:])
 

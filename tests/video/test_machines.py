@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -70,7 +71,7 @@ def own_folders(rank: int, folder: str) -> None:
     sizes = exchange.from_all(other.stat().st_size)
     said = compare(root, "same.mp4", "a/other.mp4")
     assert said.startswith(f"{files[1]}, rank 1 on ")
-    assert f"expected the frames of a/other.mp4 that {files[0]}, rank 0 on " in said
+    assert f"expected the frames of a/other.mp4 as in {files[0]}, rank 0 on " in said
     assert f"got {sizes[1]} bytes, 25 frames instead of {sizes[0]} bytes, 20 frames (" in said
     assert compare(root, "same.mp4") == ""  # it is not of the run
     stamp = other.stat().st_mtime_ns
@@ -79,12 +80,35 @@ def own_folders(rank: int, folder: str) -> None:
     assert compare(root, "a/other.mp4") == ""
     os.utime(other, ns=(0, stamp))
     assert "a/other.mp4" in compare(root, "a/other.mp4")
+    kept = other.read_bytes()
+    exchange.barrier()
     if rank == 0:
         other.unlink()
     assert compare(root, "a/other.mp4") == ""
+    other.write_bytes(kept)
+    os.utime(other, ns=(0, stamp))
+    assert "a/other.mp4" in compare(root, "a/other.mp4")
     if rank == 0:
         Path(files[0]).write_bytes(b"no index" * 1000)
     assert compare(root, "same.mp4", "a/other.mp4") == ""  # an index that cannot be read is none
+
+
+def two_lists(rank: int, folder: str) -> None:
+    """In folders of their own; one machine's first index still has what its second one knows better."""
+    own_machine(rank)
+    root = Path(folder, f"machine{rank}")
+    path = video(root / "v.mp4", 30 - 10 * (rank == 0))
+    lists = [root / name / "list.txt" for name in ("a", "b")]
+    for used in lists:
+        used.parent.mkdir()
+    if rank == 0:
+        look(index_beside(lists[0], root), path)
+        video(path, 30)
+    else:
+        index_beside(lists[0], root)
+    look(index_beside(lists[1], root), path)
+    exchange.barrier()
+    require_same_frames(lists, root, lambda: [path])
 
 
 def damage(rank: int, folder: str) -> None:
@@ -98,7 +122,10 @@ def damage(rank: int, folder: str) -> None:
         index.distrust(path, 30)
         index.close()
     exchange.barrier()
-    assert "30 frames instead of " in (said := compare(root, "v.mp4")) and "30 frames in no certain order (" in said
+    assert (
+        "30 frames instead of " in (said := compare(root, "v.mp4"))
+        and "30 frames, damaged or without usable times (" in said
+    )
 
 
 def one_folder(rank: int, folder: str) -> None:
@@ -136,8 +163,11 @@ def nowhere(rank: int, folder: str) -> None:
     root = Path(folder, f"machine{rank}")
     if rank == 0:
         root.mkdir()
-    index = index_beside(root / "train.txt", root)
+    with patch("ops.video.index.machines.get_logger") as logger:
+        index = index_beside(root / "train.txt", root)
     assert (index is None) == (rank == 1)
+    said = [str(call.args) for call in logger().warning.call_args_list]
+    assert len(said) == (rank == 0) and all(f"{folder}/machine1/{NAME}, rank 1 on " in line for line in said)
     assert compare(root) == ""
 
 
@@ -157,7 +187,7 @@ def test_three_machines(tmp_path: Path) -> None:
     in_processes(3, third_machine, str(tmp_path))
 
 
-@pytest.mark.parametrize("what", [own_folders, damage, one_folder, processes_of_one_machine, nowhere])
+@pytest.mark.parametrize("what", [own_folders, two_lists, damage, one_folder, processes_of_one_machine, nowhere])
 def test_two_machines(tmp_path: Path, what: object) -> None:
     in_two_processes(what, str(tmp_path))
 

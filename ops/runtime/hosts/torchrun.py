@@ -1,9 +1,9 @@
 """PyTorch's torchrun, with failures of its own in one line.
 
 torchrun answers an error of a script, which the script has explained, and a machine that never comes with pages of
-traceback, and waits without end where another program listens at the first machine's port and never answers, or for
-minutes where the first machine has lost power. Here the exit status is the script's, and what torchrun cannot do is one
-line and status 2.
+traceback. It waits without end where another program listens at the first machine's port and never answers, and longer
+than its timeout where the first machine has lost power. Here the exit status is the script's, and what torchrun cannot
+do is one line and status 2.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from ops.runtime.hosts.store import NoAnswerError, connect, why_not
 
 EXIT_SIGNAL = 128  # plus its number
 LOOK_SECONDS = 1.0
+LEAST_SECONDS = 5.0  # of silence
 SECONDS = {"static": ("timeout", 900.0), "c10d": ("read_timeout", 60.0)}  # for the first machine, in --rdzv-conf
 
 
@@ -59,10 +60,17 @@ def _run(arguments: Sequence[str], place: tuple[str, int, float] | None) -> int:
         if place is not None and isinstance(error, (DistNetworkError, RendezvousConnectionError)):
             return _unmet(error, *place[:2])
         words = str(error).strip().partition("\n")[0]
-        if isinstance(error, RendezvousTimeoutError) or "wait timeout" in words:  # whose words are keys of a store
+        if isinstance(error, RendezvousTimeoutError):  # without words
+            words = "too few in time"
+        elif "wait timeout" in words:  # for keys of a store
             words = "too few in time, or two with one --node-rank"
         return _not_met(words or type(error).__name__)
-    except (AssertionError, ValueError) as error:
+    except OSError as error:  # no script that can be started, no folder for its logs
+        report(f"torchrun: {error.filename or 'expected to start a script'}: {error.strerror or error}")
+        return EXIT_BAD_INPUT
+    except ValueError as error:
+        if "not registered" not in str(error):  # a rendezvous backend
+            raise
         report(_refusal(error))
         return EXIT_BAD_INPUT
     return 0
@@ -83,6 +91,7 @@ def _first_machine(options: argparse.Namespace) -> tuple[str, int, float] | None
     options.master_port = options.master_port or 29500
     try:
         config = run.config_from_args(options)[0]
+        assert config.nproc_per_node > 0 and config.max_restarts >= 0
         conf = config.rdzv_configs
         if config.max_nodes == 1 or config.rdzv_backend not in SECONDS or conf.get("store_type") == "file":
             return None
@@ -112,7 +121,7 @@ def _require_answer(host: str, port: int, seconds: float) -> None:
     heard = [time.monotonic()]
     listener = threading.Thread(target=_listen, args=(store, heard), daemon=True)
     listener.start()
-    while time.monotonic() < heard[0] + seconds or _runs_scripts():
+    while time.monotonic() < heard[0] + max(seconds, LEAST_SECONDS) or _runs_scripts():
         time.sleep(LOOK_SECONDS)
         if not listener.is_alive():
             return

@@ -17,19 +17,20 @@ import numpy as np
 
 from ops.runtime import InputError, distributed, exchange, get_logger, launcher, this_process
 from ops.video.index.known import state_of
-from ops.video.index.packet_index import NAME, PacketIndex
+from ops.video.index.packet_index import NAME, PacketIndex, digest_of
 
 ROW = np.dtype([("name", np.uint64), ("digest", np.int64)])  # a number that stands for a video's name; of its frames
-LOOKED_AT = 100  # of the videos of a machine that seem to differ
+LOOKED_AT = 10_000  # of the videos of a machine that differ
 
 
 class _Said(NamedTuple):
-    """What a process says of a video: the process, the index, the video's name, what is known of it in words."""
+    """What a process says of a video: the process, the index, the video's name, what is known of it: in words, and a digest."""
 
     who: str
     file: str
     name: str
     words: str
+    digest: int
 
 
 def index_beside(video_list: Path, root: Path) -> PacketIndex | None:
@@ -46,16 +47,17 @@ def index_beside(video_list: Path, root: Path) -> PacketIndex | None:
             try:
                 number = index.create()
             except sqlite3.Error as error:
-                problem = error
+                where = f"{index.file}, {this_process()}" if first_here else index.file
+                problem = (
+                    f"{where}: no index of packets is kept, so opening a video takes a few milliseconds more: {error}"
+                )
         exchange.barrier()
-    owners = [first for other, first in exchange.from_all((number, first_here)) if other == number]
-    index.writes = first_here == min(owners)
-    if problem is None:
-        return index
+    found = exchange.from_all((number, first_here, problem))
+    index.writes = first_here == min(first for other, first, _ in found if other == number)
     if launcher.rank() == 0:
-        words = "%s: no index of packets is kept, so opening a video takes a few milliseconds more: %s"
-        get_logger().warning(words, index.file, problem)
-    return None
+        for line in {first: line for _, first, line in reversed(found) if line is not None}.values():  # one a machine
+            get_logger().warning("%s", line)
+    return index if problem is None else None
 
 
 def require_same_frames(lists: Sequence[Path], root: Path, videos: Callable[[], Iterable[Path]]) -> None:
@@ -73,21 +75,30 @@ def require_same_frames(lists: Sequence[Path], root: Path, videos: Callable[[], 
         return
     files = dict.fromkeys(path.with_name(NAME) for path in lists) if launcher.local_rank() == 0 else ()
     indexes = [PacketIndex(file, root, writes=False) for file in files]
-    rows = _rows(indexes)
-    digests = exchange.from_all(hashlib.sha256(rows.tobytes()).hexdigest() if len(rows) else None)
-    if len(set(digests) - {None}) < 2:
-        return
-    first = next(rank for rank, digest in enumerate(digests) if digest is not None)
-    is_first = distributed.rank() == first
-    its_rows = np.frombuffer(exchange.bytes_from(first, rows.tobytes() if is_first else None), ROW)
+    try:
+        rows = _rows(indexes)
+        digests = exchange.from_all(hashlib.sha256(rows.tobytes()).hexdigest() if len(rows) else None)
+        different = [digests.index(digest) for digest in dict.fromkeys(digests) if digest is not None]
+        for rank in different[:-1]:
+            _compare(indexes, rows, rank, videos)
+    finally:
+        for index in indexes:
+            index.close()
+
+
+def _compare(indexes: Sequence[PacketIndex], rows: np.ndarray, rank: int, videos: Callable[[], Iterable[Path]]) -> None:
+    """Compare the videos of every machine with those of one process; all of them call it."""
+    is_it = distributed.rank() == rank
+    its_rows = np.frombuffer(exchange.bytes_from(rank, rows.tobytes() if is_it else None), ROW)
     _, own, its = np.intersect1d(rows["name"], its_rows["name"], assume_unique=True, return_indices=True)
     differ = own[rows["digest"][own] != its_rows["digest"][its]]
-    found = exchange.from_all(_said(indexes, rows["name"][differ[:LOOKED_AT]].tolist(), videos))
+    found = exchange.from_all(_said(indexes, rows["name"][differ].tolist(), videos))
     asked = {number for of_one in found for number in of_one}
-    expected = exchange.from_all(_said(indexes, asked, videos) if is_first else {})[first]
+    expected = exchange.from_all(_said(indexes, asked, videos) if is_it else {})[rank]
     for of_one in found:
         for number in sorted(of_one.keys() & expected.keys()):
-            raise InputError(_difference(expected[number], of_one[number]))
+            if of_one[number].digest != expected[number].digest:
+                raise InputError(_difference(expected[number], of_one[number]))
 
 
 def _rows(indexes: Sequence[PacketIndex]) -> np.ndarray:
@@ -110,19 +121,19 @@ def _said(
     for index in indexes:
         for name in [name for name, _ in index.digests() if _number(name) in wanted]:
             with suppress(OSError):  # it is not there any more
-                path = index.path(name)
-                state = state_of(path)
-                known = index.recall(state)
-                if known is not None and state.path in of_run:
+                state = state_of(index.path(name))
+                known = index.recall(state) if state.path in of_run and len(said) < LOOKED_AT else None
+                if known is not None:
                     words = f"{state.size} bytes, {known.length} frames"
-                    words += "" if known.places is not None else " in no certain order"
-                    said.setdefault(_number(name), _Said(this_process(), str(index.file), name, words))
+                    words += "" if known.places is not None else ", damaged or without usable times"
+                    file, digest = str(index.file), digest_of(state.size, known)
+                    said.setdefault(_number(name), _Said(this_process(), file, name, words, digest))
     return said
 
 
 def _difference(one: _Said, other: _Said) -> str:
     got = f"{other.words} instead of {one.words}" if other.words != one.words else "others, of the same number"
     return (
-        f"{other.file}, {other.who}: expected the frames of {other.name} that {one.file}, {one.who}, has, got {got} "
-        f"(if both have the same video, delete both indexes)"
+        f"{other.file}, {other.who}: expected the frames of {other.name} as in {one.file}, {one.who}, got {got} "
+        f"(if both have the same video, run check_dataset.py on both machines, or delete both indexes)"
     )

@@ -29,7 +29,7 @@ VERSION = 2  # of what a row holds
 WAIT = 5.0  # seconds for another process that writes
 KEPT_ROWS, KEPT_SECONDS = 32, 2.0  # rows that are not written yet, and since when
 TABLE = "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, modified INTEGER, digest INTEGER, known BLOB)"
-LIST = "SELECT path, digest FROM files ORDER BY path"
+LIST = "SELECT path, digest FROM files WHERE typeof(path) = 'text' AND typeof(digest) = 'integer' ORDER BY path"
 MAKE = (
     "DROP TABLE IF EXISTS files",  # of another version
     TABLE,
@@ -88,7 +88,10 @@ class PacketIndex:
         return int(self._connect().execute(f"PRAGMA {name}").fetchone()[0])
 
     def digests(self) -> Iterator[tuple[str, int]]:
-        """The names of all files, sorted, and what tells whether two of them have the same frames; none without it."""
+        """The names of all files, sorted, and what tells whether two of them have the same frames.
+
+        Nothing if the file is missing, or of another version.
+        """
         with contextlib.suppress(sqlite3.Error):
             if self._number("user_version") == VERSION:
                 yield from self._connect().execute(LIST)

@@ -40,7 +40,7 @@ def test_nothing_is_shared_but_the_network(hosts: Hosts) -> None:
     assert not list(hosts.all[1].folder.rglob("*.pth.tar"))
     indexes = [host.folder / place / NAME for host, place in zip(hosts.all, ("data/motion", "elsewhere"), strict=True)]
     known = [{name for name, _ in PacketIndex(file, file.parent, writes=False).digests()} for file in indexes]
-    assert all(known) and known[0] != known[1]  # each has read other videos, and remembers its own
+    assert all(known)  # each remembers its own
     output = train(hosts, "--epochs", "2", "--resume", "auto")
     assert "resuming from checkpoint" in output and "after 1 epoch" in output
     assert torch.load(last(hosts), weights_only=True)["position"]["epoch"] == 2
@@ -185,8 +185,8 @@ class TestBadInput:
                 PyAVReader(video, index)
                 index.close()
             expected = (
-                r"elsewhere/.packet_index.sqlite3, rank 1 on hostB: expected the frames of videos/val/00006.mp4 that "
-                r"data/motion/.packet_index.sqlite3, rank 0 on hostA, has, got \d+ bytes, 11 frames instead of "
+                r"elsewhere/.packet_index.sqlite3, rank 1 on hostB: expected the frames of videos/val/00006.mp4 as in "
+                r"data/motion/.packet_index.sqlite3, rank 0 on hostA, got \d+ bytes, 11 frames instead of "
             )
             refused(hosts.start(*TRAIN, "--epochs", "2", "--resume", "auto", own=ELSEWHERE), expected, expected)
         finally:
