@@ -79,7 +79,8 @@ class TestBench:
         assert done.returncode == 0, done.stderr
         figures = json.loads((tmp_path / "some/figures.json").read_text())
         assert len(figures["rows"]) == len(plan([2]))
-        assert all(r.get("clips_per_second", 0) > 0 or r["failed"] == "no time left" for r in figures["rows"])
+        assert all(r.get("clips_per_second", 0) > 0 or r["failed"] for r in figures["rows"])
+        assert figures["rows"][-1]["failed"] == "no time left"  # it is compiled, which takes longer
         assert (tmp_path / "some/figures.md").read_text() in done.stdout
 
     @pytest.mark.slow

@@ -20,7 +20,8 @@ AT_THE_TOP = {
     "test_models_three_crops.py": lambda: test_parser(three_script.SCRIPT),
     "pkl_to_results.py": results_parser,
 }
-SCRIPTS = [*AT_THE_TOP, *(str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / "scripts").rglob("*.py")))]
+BELOW = [str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / "scripts").rglob("*.py"))]
+SCRIPTS = [*AT_THE_TOP, *(script for script in BELOW if not script.endswith("/torchrun.py"))]  # with PyTorch's options
 
 
 def parser_of(script: str) -> argparse.ArgumentParser:

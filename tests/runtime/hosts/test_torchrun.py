@@ -63,7 +63,9 @@ def test_ends_as_the_script_ends(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (75, "")
 
 
-@pytest.mark.parametrize("arguments", [["--nproc_per_node=0"], ["--rdzv-backend=none"], ["--max-restarts=-1"]])
+@pytest.mark.parametrize(
+    "arguments", [["--nproc_per_node=0"], ["--rdzv-backend=none"], ["--max-restarts=-1"], ["--no-python"]]
+)
 def test_refuses_what_torchrun_finds_out_later(tmp_path: Path, arguments: list[str]) -> None:
     done = run_here(tmp_path, *arguments, "main.py")
     assert done.returncode == 2 and done.stderr.startswith("error: torchrun: ") and done.stderr.count("\n") == 1
