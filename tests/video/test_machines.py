@@ -26,6 +26,14 @@ def video(path: Path, frames: int) -> Path:
     return media.make_video(path, frames, options={"g": "10", "bf": "2"})
 
 
+def same_video(rank: int, path: Path, frames: int) -> Path:
+    """The same bytes for all processes: an encoder's may differ."""
+    made = exchange.from_all(video(path, frames).read_bytes() if rank == 0 else b"")[0]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(made)
+    return path
+
+
 def look(index: PacketIndex | None, *paths: Path) -> None:
     assert index is not None and index.writes
     for path in paths:
@@ -53,7 +61,7 @@ def own_folders(rank: int, folder: str) -> None:
     own_machine(rank)
     root = Path(folder, f"machine{rank}")
     same, other, late = (root / name for name in ("same.mp4", "a/other.mp4", "late.mp4"))
-    video(same, 30)
+    same_video(rank, same, 30)
     video(other, 20 + 5 * rank)
     video(late, 12)
     files = [str(Path(folder, f"machine{number}", NAME)) for number in (0, 1)]
@@ -97,13 +105,15 @@ def two_lists(rank: int, folder: str) -> None:
     """In folders of their own; one machine's first index still has what its second one knows better."""
     own_machine(rank)
     root = Path(folder, f"machine{rank}")
-    path = video(root / "v.mp4", 30 - 10 * (rank == 0))
+    path = same_video(rank, root / "v.mp4", 30)
+    kept = path.read_bytes()
     lists = [root / name / "list.txt" for name in ("a", "b")]
     for used in lists:
         used.parent.mkdir()
     if rank == 0:
+        video(path, 20)
         look(index_beside(lists[0], root), path)
-        video(path, 30)
+        path.write_bytes(kept)
     else:
         index_beside(lists[0], root)
     look(index_beside(lists[1], root), path)

@@ -24,7 +24,7 @@ LOOKED_AT = 10_000  # of the videos of a machine that differ
 
 
 class _Said(NamedTuple):
-    """What a process says of a video: the process, the index, the video's name; what is known, in words and as a digest."""
+    """What a process says of a video: the process, the index, the video's name, what is known, as words and digest."""
 
     who: str
     file: str
