@@ -9,6 +9,8 @@ do is one line and status 2.
 import argparse
 import logging
 import os
+import select
+import signal
 import sys
 import threading
 import time
@@ -40,8 +42,13 @@ def run_torchrun(arguments: Sequence[str]) -> NoReturn:
     """
     logging.disable(logging.ERROR)  # of torchrun alone: the scripts are processes of their own
     place = _first_machine(_options(arguments))
+    # PyTorch's C++ would wait on for other machines; when scripts have started, torchrun has handlers of its own
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if place is not None:
-        threading.Thread(target=_require_answer, args=place, daemon=True).start()
+        signals, end = os.pipe()
+        os.set_blocking(end, False)
+        signal.set_wakeup_fd(end)
+        threading.Thread(target=_require_answer, args=(*place, signals), daemon=True).start()
     status = _run(arguments, place)
     sys.stdout.flush()
     os._exit(status)  # a thread that waits for another program's answer would not let Python end
@@ -54,8 +61,8 @@ def _run(arguments: Sequence[str], place: tuple[str, int, float] | None) -> int:
     except ChildFailedError as error:
         code = error.get_first_failure()[1].exitcode
         return code if code >= 0 else EXIT_SIGNAL - code
-    except SignalException as signal:
-        return EXIT_SIGNAL + signal.sigval
+    except SignalException as ended:
+        return EXIT_SIGNAL + ended.sigval
     except (DistError, RendezvousError) as error:
         if place is not None and isinstance(error, (DistNetworkError, RendezvousConnectionError)):
             return _unmet(error, *place[:2])
@@ -107,10 +114,11 @@ def _refusal(error: Exception) -> str:
     return f"torchrun: {str(error).strip() or numbers} (see --help)"
 
 
-def _require_answer(host: str, port: int, seconds: float) -> None:
+def _require_answer(host: str, port: int, seconds: float, signals: int) -> None:
     """Meanwhile, see whether torchrun of the first machine answers: now, and whenever no script runs here.
 
     While scripts run, they have a patience of their own. A connection that is closed ends this: torchrun sees it, too.
+    A signal, read from ``signals``, ends all where no script runs: torchrun's handler waits for PyTorch's C++.
     """
     try:
         store = connect(host, port, seconds)
@@ -122,7 +130,10 @@ def _require_answer(host: str, port: int, seconds: float) -> None:
     listener = threading.Thread(target=_listen, args=(store, heard), daemon=True)
     listener.start()
     while time.monotonic() < heard[0] + max(seconds, LEAST_SECONDS) or _runs_scripts():
-        time.sleep(LOOK_SECONDS)
+        if select.select([signals], [], [], LOOK_SECONDS)[0]:
+            number = os.read(signals, 1)[0]
+            if not _runs_scripts():
+                os._exit(EXIT_SIGNAL + number)
         if not listener.is_alive():
             return
     os._exit(_not_met(f"{host}:{port}: no answer any more for {seconds:g} seconds"))

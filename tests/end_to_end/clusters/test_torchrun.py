@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -134,15 +136,28 @@ class TestLauncher:
 
     def test_the_first_host_loses_power(self, hosts: Hosts) -> None:
         """Which keeps torchrun's store: the other one's waits for no answer that it cannot get."""
-        options, torchrun = ("--epochs", "2", "-p", "1", *SOON), "--rdzv-conf=timeout=10 --max-restarts=3"
+        statuses, _, errors = ends([self.left(hosts, "timeout=10")])
+        assert statuses == [2] and len(said := errors[0].splitlines()) == 2, errors
+        assert "another process of this run has ended or cannot be reached" in said[0]
+        assert said[1].endswith(f"got {hosts.first.address}:29500: no answer any more for 10 seconds")
+
+    def test_interrupted_after_the_first_host_lost_power(self, hosts: Hosts) -> None:
+        left = self.left(hosts, "timeout=600")
+        until(left, "another process of this run has ended or cannot be reached", stderr=True)
+        while any(path.read_text() for path in Path(f"/proc/{left.pid}/task").glob("*/children")):
+            time.sleep(0.1)
+        time.sleep(3)  # until torchrun waits for the first one to start scripts again
+        left.send_signal(signal.SIGINT)
+        assert ends([left])[0] == [128 + signal.SIGINT]
+
+    def left(self, hosts: Hosts, patience: str) -> subprocess.Popen:
+        """The second host's processes, after the first one has lost power."""
+        options, torchrun = ("--epochs", "2", "-p", "1", *SOON), f"--rdzv-conf={patience} --max-restarts=3"
         first, second = (self.start(hosts, number, *options, torchrun=torchrun) for number in (0, 1))
         until(first, "step 2/4")
         hosts.cut()
         hosts.first.kill()
-        statuses, _, errors = ends([second])
-        assert statuses == [2] and len(said := errors[0].splitlines()) == 2, errors
-        assert "another process of this run has ended or cannot be reached" in said[0]
-        assert said[1].endswith(f"got {hosts.first.address}:29500: no answer any more for 10 seconds")
+        return second
 
     @pytest.mark.parametrize("says", ["", "SSH-2.0-OpenSSH_9.2\r\n"])
     def test_a_port_in_use(self, hosts: Hosts, says: str) -> None:

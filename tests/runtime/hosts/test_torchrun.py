@@ -3,15 +3,18 @@
 How it ends on two machines is in tests/end_to_end/clusters/test_torchrun.py.
 """
 
+import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ops.runtime import InputError
 from ops.runtime.hosts.torchrun import _first_machine, _options
-from tests.commands import REPOSITORY
+from tests.commands import REPOSITORY, free_port
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,15 @@ def test_ends_as_the_script_ends(tmp_path: Path) -> None:
 def test_refuses_what_torchrun_finds_out_later(tmp_path: Path, arguments: list[str]) -> None:
     done = run_here(tmp_path, *arguments, "main.py")
     assert done.returncode == 2 and done.stderr.startswith("error: torchrun: ") and done.stderr.count("\n") == 1
+
+
+def test_interrupted_while_it_waits_for_another_machine() -> None:
+    port = free_port()
+    options = ["--nnodes=2", "--node-rank=0", "--master-addr=127.0.0.1", f"--master-port={port}", "main.py"]
+    command = [sys.executable, str(REPOSITORY / "scripts/shared/torchrun.py"), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+        while waiting.poll() is None:  # until it listens
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.communicate() == ("", "") and waiting.returncode == -signal.SIGINT
