@@ -6,15 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ops.checkpoints import Description
-from ops.data import (
-    BadVideos,
-    DatasetSpec,
-    VideoRecord,
-    VideoSource,
-    check_first_video,
-    read_list,
-    test_scale,
-)
+from ops.data import BadVideos, DatasetSpec, VideoRecord, VideoSource, check_first_video, read_list, test_scale
 from ops.runtime import InputError, get_logger
 from ops.settings import FeatureConfig, TestConfig, UsedList, require_same_run
 from ops.video import choose_decoder

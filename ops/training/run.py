@@ -11,23 +11,10 @@ from typing import Any
 import torch
 
 from ops.checkpoints import load_weights, read_shared_checkpoint, tune_from, with_weights
-from ops.data import (
-    VideoList,
-    VideoRecord,
-    VideoSource,
-    least_train_side,
-    test_scale,
-)
+from ops.data import VideoList, VideoRecord, VideoSource, least_train_side, test_scale
 from ops.evaluation import Checkpoint
 from ops.models import Recognizer, build_model, use_channels_last, use_deform_backend
-from ops.runtime import (
-    distributed,
-    exchange,
-    get_logger,
-    grad_scaler,
-    plural,
-    use_fast_products,
-)
+from ops.runtime import distributed, exchange, get_logger, grad_scaler, plural, use_fast_products
 from ops.settings import TrainConfig, UsedList, require_same_run
 from ops.training.checkpoint_defaults import warn, with_checkpoint, with_named
 from ops.training.clips import TrainingClips, batch_sampler, open_list

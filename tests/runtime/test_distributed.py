@@ -10,7 +10,7 @@ from torch import nn
 from ops.runtime import distributed, exchange
 from ops.runtime.errors import InputError
 from ops.runtime.logger import NAME
-from tests.two_processes import in_two_processes
+from tests.processes.gloo import in_processes
 
 
 class Machine:
@@ -112,7 +112,7 @@ def take_from_the_first(rank: int, folder: str) -> None:
 
 
 def test_the_first_process_gives_its_buffers_then_all(tmp_path: Path) -> None:
-    in_two_processes(take_from_the_first, str(tmp_path))
+    in_processes(2, take_from_the_first, str(tmp_path))
     first, second = (torch.load(tmp_path / f"{rank}.pth") for rank in range(2))
     parameters = {name for name, _ in nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6)).named_parameters()}
     for name, value in first[0].items():

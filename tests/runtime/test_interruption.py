@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ops.runtime.errors import EXIT_STOPPED, Stopped, run_script
 from ops.runtime.interruption import SIGNALS, StopRequest, shield_worker
-from tests.two_processes import in_two_processes
+from tests.processes.gloo import in_processes
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +107,7 @@ def seen_by(rank: int, items: tuple[int, int], at: int) -> list[int | str]:
 
 class TestTwoProcesses:
     def test_stop_together(self, tmp_path: Path) -> None:
-        in_two_processes(stop_in_rank_1, str(tmp_path))
+        in_processes(2, stop_in_rank_1, str(tmp_path))
         seen = [torch.load(tmp_path / f"{rank}.pth") for rank in range(2)]
         assert list(zip(*seen, strict=True)) == [expected for _, _, expected in SHARES]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ops.runtime.errors import InputError
 from ops.training.nonfinite import FiniteUpdates
 from ops.training.optim import build_optimizer
-from tests.two_processes import in_two_processes
+from tests.processes.gloo import in_processes
 
 NAMES = [f"v{i}.mp4" for i in range(100)]
 BAD_LOSSES = (math.nan, math.inf, -math.inf)
@@ -174,7 +174,7 @@ def train_with_a_bad_batch(rank: int, folder: str) -> None:
 
 class TestTwoProcesses:
     def test_all_skip_what_was_bad_in_one(self, tmp_path: Path) -> None:
-        in_two_processes(train_with_a_bad_batch, str(tmp_path))
+        in_processes(2, train_with_a_bad_batch, str(tmp_path))
         first, second = (torch.load(tmp_path / f"{rank}.pth") for rank in range(2))
         assert first["skipped"] == second["skipped"] == 1
         assert all(same(a, b) for a, b in zip(first["after"], second["after"], strict=True))

@@ -15,7 +15,7 @@ from ops.video.index.machines import index_beside, require_same_frames
 from ops.video.index.packet_index import NAME, PacketIndex
 from ops.video.pyav import PyAVReader
 from tests import media
-from tests.two_processes import in_processes, in_two_processes
+from tests.processes.gloo import in_processes
 
 
 def own_machine(rank: int, machines: int = 2) -> None:
@@ -199,7 +199,7 @@ def test_three_machines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", [own_folders, two_lists, damage, one_folder, processes_of_one_machine, nowhere])
 def test_two_machines(tmp_path: Path, what: object) -> None:
-    in_two_processes(what, str(tmp_path))
+    in_processes(2, what, str(tmp_path))
 
 
 def test_an_index_of_an_earlier_version_is_made_anew(tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def test_refuses_what_torchrun_finds_out_later(tmp_path: Path, arguments: list[s
 
 def test_interrupted_while_it_waits_for_another_machine() -> None:
     port = free_port()
-    options = ["--nnodes=2", "--node-rank=0", "--master-addr=127.0.0.1", f"--master-port={port}", "main.py"]
-    command = [sys.executable, str(REPOSITORY / "scripts/shared/torchrun.py"), *options]
+    options = ["--nnodes=2", "--node-rank=0", "--master-addr=127.0.0.1", f"--master-port={port}"]
+    command = [sys.executable, str(REPOSITORY / "scripts/shared/torchrun.py"), *options, "main.py"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
         while waiting.poll() is None:  # until it listens
             with suppress(OSError), socket.create_connection(("127.0.0.1", port)):

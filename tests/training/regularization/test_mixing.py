@@ -13,7 +13,7 @@ from ops.settings.training import TrainConfig
 from ops.training.epoch import _mixed
 from ops.training.losses import clip_loss
 from ops.training.mixing import Mixed, draw_mixture, mix
-from tests.two_processes import in_two_processes
+from tests.processes.gloo import in_processes
 
 K = 5
 
@@ -123,7 +123,7 @@ def share_of_a_step(rank: int, folder: str) -> None:
 
 class TestProcesses:
     def test_two_mix_as_one(self, tmp_path: Path) -> None:
-        in_two_processes(share_of_a_step, str(tmp_path))
+        in_processes(2, share_of_a_step, str(tmp_path))
         assert_same(joined([Mixed(*torch.load(tmp_path / f"{rank}.pt")) for rank in range(2)]), step_of_one_process())
 
     def test_accumulated_batches_mix_as_one(self) -> None:

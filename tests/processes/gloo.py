@@ -1,4 +1,4 @@
-"""Functions in two processes, or more, that talk by gloo."""
+"""Functions in processes that talk by gloo."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +17,7 @@ def _join(rank: int, count: int, store: str, function: Callable[..., None], argu
         distributed.destroy_process_group()
 
 
-def in_two_processes(function: Callable[..., None], folder: str, *arguments: Any) -> None:
-    """Call ``function(rank, folder, ...)`` of a test module in two processes; ``folder`` is empty and theirs."""
-    in_processes(2, function, folder, *arguments)
-
-
 def in_processes(count: int, function: Callable[..., None], folder: str, *arguments: Any) -> None:
-    """The same in any number of processes."""
+    """Call ``function(rank, folder, ...)`` of a test module in several processes; ``folder`` is empty and theirs."""
     store = str(Path(folder) / "store")
     torch.multiprocessing.spawn(_join, (count, store, function, (folder, *arguments)), nprocs=count)
