@@ -4,7 +4,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -79,8 +79,25 @@ class ClipLoader(DataLoader):
     def check_worker_number_rationality(self) -> None:
         """Nothing: ``workers_warning`` says it, once a run and not once a loader."""
 
-    def guard(self) -> AbstractContextManager[None]:
-        return self.dataset.watch.guard()
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Around the use: names the video that hangs or kills a worker; whatever ends the use early ends the workers.
+
+        Left to the garbage collector, each of them would keep this process waiting for five seconds.
+
+        Raises:
+            InputError: a worker died or hung.
+        """
+        try:
+            with self.dataset.watch.guard():
+                yield
+        except BaseException:
+            started: Any = self._iterator
+            if started is not None:
+                with suppress(RuntimeError):  # another worker has died meanwhile
+                    started._shutdown_workers()
+                self._iterator = None
+            raise
 
     def __iter__(self) -> Any:
         if self.num_workers and self._iterator is None:

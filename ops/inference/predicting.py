@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +132,9 @@ class Prediction:
         """One answer a video."""
         config = self.config
         workers = min(config.workers, len(sources)) if len(sources) > 1 else 0
-        results = predictor.each(sources, config.batch_size, workers, config.clip_timeout)
-        with progress_bar(len(sources) if len(sources) > 1 else 0, "video") as bar:
+        found = predictor.each(sources, config.batch_size, workers, config.clip_timeout)
+        bar_length = len(sources) if len(sources) > 1 else 0
+        with closing(found) as results, progress_bar(bar_length, "video") as bar:
             for source, result in results:
                 bar.update()
                 if isinstance(result, Failure):

@@ -7,7 +7,7 @@ N videos, V views of each, T segments of F frames, K classes. Frames, crops and 
 test scripts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +112,10 @@ class Predictor:
 
     def each(
         self, sources: Sequence[Source], batch_size: int = 16, workers: int = 0, clip_timeout: float = 300
-    ) -> Iterator[tuple[Source, Answer | Failure]]:
+    ) -> Generator[tuple[Source, Answer | Failure], None, None]:
         """The answers to many videos, in order; a video that cannot be read costs no other.
+
+        Closing the generator ends the workers.
 
         Args:
             batch_size: views in one forward pass.

@@ -1,7 +1,6 @@
 """A decoder that hangs or kills its worker is named: real workers that do so, and the clock of the watch."""
 
 import faulthandler
-import gc
 import multiprocessing
 import os
 import signal
@@ -98,8 +97,6 @@ def ending(loader: ClipLoader) -> str:
             pass
     message = str(caught.value)
     assert "\n" not in message
-    del caught, loader
-    gc.collect()  # joins the workers now and not in another test
     return message
 
 
@@ -133,6 +130,17 @@ class TestWorkers:
         loader = loader_for("validation", "nothing")
         with pytest.raises(RuntimeError, match=r"^something else$"), loader.guard():
             raise RuntimeError("something else")
+
+    def test_whatever_ends_the_use_ends_the_workers(self) -> None:
+        HARM["nothing"] = lambda: None
+        loader = loader_for("validation", "nothing")
+        next(iter(loader))
+        workers = list(loader._iterator._workers)
+        with pytest.raises(KeyboardInterrupt), loader.guard():
+            raise KeyboardInterrupt
+        assert len(workers) == 2 and not any(worker.is_alive() for worker in workers)
+        with loader.guard():  # it can be used again
+            assert [v for batch in loader for v in batch.videos] == list(range(VIDEOS))
 
     def test_an_exception_in_a_worker_is_not_its_end(self) -> None:
         message = "Caught RuntimeError in DataLoader worker process 0."
